@@ -1,0 +1,327 @@
+"""Facts in the past tense. An enrollment is the fold of its events; nothing else changes it.
+
+Every event carries `at`, the UTC instant it was recorded. `to_json` and `from_json` are the one way into and out
+of the append-only log; adding a field with a default keeps old logs readable.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sequencer.core.model import NO_FIELDS, Fields, Position, Thread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """A contact entered a sequence; the mailbox is chosen once and kept."""
+
+    at: datetime
+    contact_id: int
+    sequence: str
+    mailbox: str
+    position: Position
+    fields: Fields = NO_FIELDS
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStarted:
+    """The exact bytes and the Message-ID are committed; DATA comes next. From here on, doubt is possible."""
+
+    at: datetime
+    step: str
+    attempt: int
+    message_id: str
+    variant: str
+    subject: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The server took responsibility for the message (250 after the final dot)."""
+
+    at: datetime
+    step: str
+    message_id: str
+    next: Position
+    thread: Thread
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """The server said "not now" (4xx): certainly not delivered, to be tried again at `retry_at`."""
+
+    at: datetime
+    step: str
+    code: int
+    answer: str
+    retry_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """The server said "never" (5xx) to this recipient or message: certainly not delivered."""
+
+    at: datetime
+    step: str
+    code: int
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InDoubt:
+    """The outcome of an attempt is unknown. It counts as delivered and is never blindly resent."""
+
+    at: datetime
+    step: str
+    message_id: str
+    next: Position
+    thread: Thread
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotDelivered:
+    """Evidence, or the owner, says that a message in doubt never left: the step is taken again."""
+
+    at: datetime
+    step: str
+    message_id: str
+    position: Position
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replied:
+    """A human wrote."""
+
+    at: datetime
+    message: int
+    kind: str
+    sender: str
+    matched_by: str
+    evidence: str = ""
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeReceived:
+    """A machine wrote. `away_until` is set while the contact is out of office."""
+
+    at: datetime
+    message: int
+    kind: str
+    evidence: str = ""
+    away_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandWritten:
+    """The rep wrote to the contact by hand: a touch of its own."""
+
+    at: datetime
+    message: int
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """Sending stops until somebody decides. On an ended enrollment: it is open again."""
+
+    at: datetime
+    reason: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """The plan goes on where it stood."""
+
+    at: datetime
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snoozed:
+    """Silence until an instant; `to` is a position that is due right then."""
+
+    at: datetime
+    until: datetime
+    reason: str
+    to: Position | None = None
+    returns: tuple[Position, ...] | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branched:
+    """The plan continues elsewhere; `returns` is where it goes on when that line is used up."""
+
+    at: datetime
+    to: Position
+    returns: tuple[Position, ...]
+    reason: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A step was passed over, and why (its condition, or it came too late)."""
+
+    at: datetime
+    step: str
+    reason: str
+    next: Position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Finished here; the contact went on into another sequence."""
+
+    at: datetime
+    to: str
+    reason: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCreated:
+    """The rep was asked to do something."""
+
+    at: datetime
+    step: str
+    task: int
+    kind: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDone:
+    """The rep did it (a touch), or said that it is not needed (`touched` is false)."""
+
+    at: datetime
+    step: str
+    task: int
+    outcome: str
+    next: Position
+    touched: bool = True
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """The plan ended before its end, with the reason."""
+
+    at: datetime
+    reason: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The plan ended: used up, won or lost."""
+
+    at: datetime
+    reason: str
+    outcome: str = ""  # "", "won" or "lost"
+    by: str = ""
+
+
+Event = (
+    Enrolled
+    | AttemptStarted
+    | Accepted
+    | Deferred
+    | Rejected
+    | InDoubt
+    | NotDelivered
+    | Replied
+    | NoticeReceived
+    | HandWritten
+    | Paused
+    | Resumed
+    | Snoozed
+    | Branched
+    | Skipped
+    | Moved
+    | TaskCreated
+    | TaskDone
+    | Stopped
+    | Finished
+)
+
+EVENT_TYPES: Mapping[str, type[Event]] = {kind.__name__: kind for kind in typing.get_args(Event)}
+
+
+def to_json(value: Any) -> Any:
+    """Plain JSON values of an event, or of any dataclass of `core.model`. Instants become ISO 8601 with offset."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, date):
+        return {"date": value.isoformat()}
+    if isinstance(value, Mapping):
+        return {key: to_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    return value
+
+
+def event_from_json(kind: str, data: Mapping[str, Any]) -> Event:
+    """The event that `to_json` wrote. Raises KeyError for an unknown kind, TypeError for missing fields."""
+    event: Event = from_json(EVENT_TYPES[kind], data)
+    return event
+
+
+def from_json(cls: type[Any], data: Mapping[str, Any]) -> Any:
+    """An instance of a dataclass of `core.model` or `core.events` from what `to_json` wrote of it."""
+    hints = _hints(cls)
+    known = {f.name: f for f in fields(cls)}
+    values = {name: _revive(hints[name], item) for name, item in data.items() if name in known}
+    for name, f in known.items():
+        if name not in values and f.default is MISSING and f.default_factory is MISSING:
+            raise TypeError(f"{cls.__name__} without {name}")
+    return cls(**values)
+
+
+_HINTS: dict[type[Any], dict[str, Any]] = {}
+
+
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    if cls not in _HINTS:
+        _HINTS[cls] = typing.get_type_hints(cls)
+    return _HINTS[cls]
+
+
+def _revive(hint: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        options = [option for option in typing.get_args(hint) if option is not type(None)]
+        return _revive(options[0], value) if len(options) == 1 else _revive_field(value)
+    if origin is tuple:
+        return tuple(_revive(typing.get_args(hint)[0], item) for item in value)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        inner = typing.get_args(hint)[1]
+        return {key: _revive(inner, item) for key, item in value.items()}
+    if hint is datetime:
+        return datetime.fromisoformat(value)
+    if is_dataclass(hint):
+        return from_json(typing.cast(type[Any], hint), value)
+    return hint(value) if isinstance(hint, type) and not isinstance(value, hint) else value
+
+
+def _revive_field(value: Any) -> Any:
+    """A field value of a contact: a bare JSON value, or a date in its wrapping."""
+    if isinstance(value, dict) and "date" in value:
+        return date.fromisoformat(value["date"])
+    return value

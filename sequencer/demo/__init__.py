@@ -1,0 +1,1 @@
+"""The embedded post office and its prospects: `make demo`."""

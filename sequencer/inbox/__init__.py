@@ -1,0 +1,1 @@
+"""Pure: the raw bytes of a received mail in, a `Reading` out."""

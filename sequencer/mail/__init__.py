@@ -1,0 +1,1 @@
+"""The wire: message bytes, SMTP and IMAP."""
