@@ -9,11 +9,11 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sequencer.core.model import NO_FIELDS, Fields, Position, Thread
+from sequencer.core.model import Fields, Position, Thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Enrolled:
     sequence: str
     mailbox: str
     position: Position
-    fields: Fields = NO_FIELDS
+    fields: Fields = field(default_factory=dict)
     by: str = ""
 
 
@@ -316,7 +316,7 @@ def _revive(hint: Any, value: Any) -> Any:
     if hint is datetime:
         return datetime.fromisoformat(value)
     if is_dataclass(hint):
-        return from_json(typing.cast(type[Any], hint), value)
+        return from_json(typing.cast("type[Any]", hint), value)
     return hint(value) if isinstance(hint, type) and not isinstance(value, hint) else value
 
 

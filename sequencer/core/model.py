@@ -10,12 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final, Literal
 
 FieldValue = str | int | float | bool | date | None
 Fields = Mapping[str, FieldValue]
-NO_FIELDS: Final[Fields] = MappingProxyType({})
 
 MAIN_LINE: Final = "steps"
 """The name of the line that every enrollment starts on; the other lines are the branches."""
@@ -228,7 +226,7 @@ class Contact:
 
     id: int
     email: str
-    fields: Fields = NO_FIELDS
+    fields: Fields = field(default_factory=dict)
     timezone: str = "UTC"  # IANA name
     holidays: str = ""  # e.g. "US" or "DE-BY"; empty: no holidays
     language: str = "en"
@@ -318,7 +316,7 @@ class Enrollment:
     reason: str = ""
     version: int = 0  # how many events; compare-and-set on this
     definition: str = ""  # the Sequence.version of the last decision
-    fields: Fields = NO_FIELDS  # set at enrollment (`--set`), over the contact's own
+    fields: Fields = field(default_factory=dict)  # set at enrollment (`--set`), over the contact's own
     returns: tuple[Position, ...] = ()  # where the plan goes on when the branch ends
     ready_at: datetime | None = None  # the present step is due then, whatever its `when:` says
     snoozed_until: datetime | None = None
