@@ -96,6 +96,7 @@ class NotDelivered:
     message_id: str
     position: Position
     reason: str
+    retry_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -319,6 +319,7 @@ class Enrollment:
     fields: Fields = field(default_factory=dict)  # set at enrollment (`--set`), over the contact's own
     returns: tuple[Position, ...] = ()  # where the plan goes on when the branch ends
     ready_at: datetime | None = None  # the present step is due then, whatever its `when:` says
+    not_before: datetime | None = None  # the plan was resumed then: nothing falls due earlier
     snoozed_until: datetime | None = None
     last_touch_at: datetime | None = None
     last_sign_at: datetime | None = None  # the last sign of life
@@ -329,6 +330,7 @@ class Enrollment:
     task: OpenTask | None = None
     thread: Thread | None = None
     emails_sent: int = 0
+    returned: int = 0  # how many messages came back undelivered, or never left
     interested: bool = False
     backed_off: bool = False
     sent_variants: Mapping[str, str] = field(default_factory=dict)  # step id -> template

@@ -1,0 +1,137 @@
+"""What `decide` may look at, and the answers it may give.
+
+The answers are values: the shell performs one action, records its event, and asks again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from sequencer.core import events as e
+from sequencer.core import timing
+from sequencer.core.model import Contact, Email, Position, Sequence, Span, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the rules may look at beside the enrollment. `inbox_read_at`: when the inbox was last read to its end."""
+
+    contact: Contact
+    calendar: timing.Calendar
+    inbox_read_at: datetime | None
+    suppressed: str = ""
+    hold: str = ""  # why the mailbox must not send now
+    hold_until: datetime | None = None
+    last_touch_to_contact: datetime | None = None  # from any sequence
+    min_gap: Span | None = None
+    spread: timedelta | None = None
+    earlier: Sequence | None = None  # the definition this enrollment was last decided by, when it is not the live one
+    edited_at: datetime | None = None  # when the live definition took over from that one
+    open_elsewhere: str = ""  # why the rep is in another conversation with this person
+
+
+@dataclass(frozen=True, slots=True)
+class SendEmail:
+    """Compose and send; `then` is where the plan stands afterwards."""
+
+    step: str
+    email: Email
+    due_at: datetime
+    then: Position
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTask:
+    """Ask the rep."""
+
+    step: str
+    task: Task
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Pass a step over."""
+
+    step: str
+    reason: str
+    then: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """A snooze is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Go on at another place of the plan."""
+
+    to: Position
+    returns: tuple[Position, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoveOn:
+    """Finish here and enroll the contact in another sequence."""
+
+    sequence: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Stop (`stopped`) or finish."""
+
+    reason: str
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before `until`; None: until something happens. `shifts` says why it is not earlier."""
+
+    until: datetime | None
+    reason: str
+    step: str = ""
+    shifts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Due, but something forbids it right now. `until` is None when nobody knows."""
+
+    reason: str
+    until: datetime | None = None
+    step: str = ""
+    due_at: datetime | None = None
+
+
+Action = SendEmail | CreateTask | Skip | Wake | Continue | MoveOn | End
+Decision = Action | Wait | Held
+
+
+PlanStep = Skip | Wake | Continue | MoveOn | End
+"""The actions that touch nobody: recording their event is all there is to do."""
+
+
+def event_of(action: PlanStep, now: datetime) -> e.Event:
+    """The fact that one of the plan's own actions becomes."""
+    match action:
+        case Skip():
+            return e.Skipped(at=now, step=action.step, reason=action.reason, next=action.then)
+        case Wake():
+            return e.Resumed(at=now, by="the snooze is over")
+        case Continue():
+            return e.Branched(at=now, to=action.to, returns=action.returns, reason=action.reason)
+        case MoveOn():
+            return e.Moved(at=now, to=action.sequence, reason=action.reason)
+        case End(stopped=True):
+            return e.Stopped(at=now, reason=action.reason)
+        case End():
+            return e.Finished(at=now, reason=action.reason)
+        case _:
+            assert_never(action)

@@ -1,0 +1,234 @@
+"""The time line of one contact in one sequence, played through the real `decide` on a virtual calendar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from sequencer.core import events as e
+from sequencer.core.decide import begin, decide, fold, next_position
+from sequencer.core.decisions import CreateTask, Decision, End, Facts, Held, MoveOn, SendEmail, Skip, Wait, event_of
+from sequencer.core.lines import start_of
+from sequencer.core.model import BACK_OFF, Contact, Enrollment, Fields, Sequence, Span, Thread
+from sequencer.core.react import Heard, react
+from sequencer.core.timing import Calendar, add_span
+
+MOST_ACTIONS: Final = 500
+"""A plan that goes on for ever (a loop with waits) is cut here."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedReply:
+    """A reply that arrives `delay` after the touch of `step`."""
+
+    step: str
+    delay: Span
+    heard: Heard
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """What a simulation takes for granted beside the sequence."""
+
+    min_gap: Span | None = None
+    spread: timedelta | None = None
+    task_takes: Span | None = None  # None: the rep does each task at once
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the time line. `action` is email, task, back_off, move_to, finish, pause, snooze …"""
+
+    at: datetime
+    step: str
+    action: str
+    detail: str  # the template, the kind of task, where to
+    reason: str
+
+
+@dataclass
+class _Play:
+    sequence: Sequence
+    contact: Contact
+    calendar: Calendar
+    assumptions: Assumptions
+    enrollment: Enrollment
+    now: datetime
+    script: list[ScriptedReply]
+    expected: list[tuple[datetime, Heard]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+
+
+def simulate(
+    sequence: Sequence,
+    contact: Contact,
+    calendar: Calendar,
+    start: datetime,
+    *,
+    fields: Fields | None = None,
+    replies: Many[ScriptedReply] = (),
+    assumptions: Assumptions | None = None,
+) -> tuple[tuple[Row, ...], Enrollment]:
+    """The rows and the final enrollment of a contact who enters at `start` (UTC) and answers as scripted.
+
+    Every message is accepted, the inbox is always fresh, limits do not bind. Ends when nothing more would happen.
+    """
+    enrolled = e.Enrolled(
+        at=start,
+        contact_id=contact.id,
+        sequence=sequence.name,
+        mailbox=sequence.mailboxes[0] if sequence.mailboxes else "",
+        position=start_of(sequence),
+        fields=fields or {},
+    )
+    play = _Play(
+        sequence,
+        contact,
+        calendar,
+        assumptions or Assumptions(),
+        begin(enrolled, 1, sequence.version),
+        start,
+        list(replies),
+    )
+    for _ in range(MOST_ACTIONS):
+        if not _one_turn(play):
+            break
+    return tuple(play.rows), play.enrollment
+
+
+def _one_turn(play: _Play) -> bool:
+    """Play the next thing that happens; False when nothing more would."""
+    if play.expected and play.expected[0][0] <= play.now:
+        _hear(play, play.expected.pop(0)[1])
+        return True
+    decision = decide(play.sequence, play.enrollment, _facts(play), play.now)
+    match decision:
+        case Wait() | Held():
+            return _pass_time(play, decision)
+        case SendEmail():
+            _send(play, decision)
+        case CreateTask():
+            _task(play, decision)
+        case _:
+            _record(play, event_of(decision, play.now))
+            play.rows.append(_row_of(play.now, decision))
+    return True
+
+
+def _facts(play: _Play) -> Facts:
+    return Facts(
+        play.contact,
+        play.calendar,
+        inbox_read_at=play.now,
+        last_touch_to_contact=play.enrollment.last_touch_at,
+        min_gap=play.assumptions.min_gap,
+        spread=play.assumptions.spread,
+    )
+
+
+def _pass_time(play: _Play, decision: Wait | Held) -> bool:
+    moments = [at for at, _ in play.expected[:1]]
+    if decision.until is not None:
+        moments.append(decision.until)
+    coming = min((at for at in moments if at > play.now), default=None)
+    limit = play.assumptions.until
+    if coming is None or (limit is not None and coming > limit):
+        if isinstance(decision, Held):
+            play.rows.append(Row(play.now, decision.step, "held", "", decision.reason))
+        return False
+    play.now = coming
+    return True
+
+
+def _record(play: _Play, *events: e.Event) -> None:
+    play.enrollment = fold(play.enrollment, events, play.sequence.version)
+
+
+def _send(play: _Play, action: SendEmail) -> None:
+    number = play.enrollment.emails_sent + 1
+    message_id = f"<{number}@simulated.invalid>"
+    template = action.email.variants[number % len(action.email.variants) - 1]
+    thread = play.enrollment.thread or Thread(message_id, template, message_id, (message_id,))
+    started = e.AttemptStarted(
+        at=play.now,
+        step=action.step,
+        attempt=number,
+        message_id=message_id,
+        variant=template,
+        subject=template,
+        due_at=action.due_at,
+    )
+    accepted = e.Accepted(
+        at=play.now,
+        step=action.step,
+        message_id=message_id,
+        next=action.then,
+        thread=replace(thread, last_message_id=message_id),
+    )
+    _record(play, started, accepted)
+    kind = "back_off" if action.step == BACK_OFF else "email"
+    play.rows.append(Row(play.now, action.step, kind, template, ""))
+    _expect_replies(play, action.step)
+
+
+def _task(play: _Play, action: CreateTask) -> None:
+    task = action.task
+    created = e.TaskCreated(at=play.now, step=action.step, task=len(play.rows), kind=task.kind, note=task.note)
+    _record(play, created)
+    kind = "text" if task.kind == "text" else "task"
+    play.rows.append(Row(play.now, action.step, kind, task.kind, task.note))
+    if play.assumptions.task_takes is not None:
+        play.now = add_span(play.now, play.assumptions.task_takes, play.calendar)
+    onwards = next_position(play.sequence, play.enrollment)
+    _record(play, e.TaskDone(at=play.now, step=action.step, task=created.task, outcome="done", next=onwards))
+    _expect_replies(play, action.step)
+
+
+def _expect_replies(play: _Play, step: str) -> None:
+    for reply in [reply for reply in play.script if reply.step == step]:
+        play.script.remove(reply)
+        play.expected.append((add_span(play.now, reply.delay, play.calendar), reply.heard))
+    play.expected.sort(key=lambda item: item[0])
+
+
+def _hear(play: _Play, heard: Heard) -> None:
+    replied = e.Replied(at=play.now, message=0, kind=heard.kind, sender=play.contact.email, matched_by="simulated")
+    before = play.enrollment
+    _record(play, replied)
+    reactions = react(play.sequence, play.enrollment, heard, play.calendar, play.now)
+    _record(play, *reactions)
+    for event in reactions:
+        action, detail = _name_of(event)
+        play.rows.append(
+            Row(play.now, before.position.step, action, detail, f"they reply: {heard.label or heard.kind}")
+        )
+
+
+def _name_of(event: e.Event) -> tuple[str, str]:
+    match event:
+        case e.Snoozed():
+            return "snooze", event.until.isoformat()
+        case e.Branched():
+            return "go_to", event.to.step or event.to.line
+        case e.Moved():
+            return "move_to", event.to
+        case e.Stopped():
+            return "stop", event.reason
+        case _:
+            return "pause", ""
+
+
+def _row_of(now: datetime, decision: Decision) -> Row:
+    match decision:
+        case Skip():
+            return Row(now, decision.step, "skip", "", decision.reason)
+        case MoveOn():
+            return Row(now, "", "move_to", decision.sequence, decision.reason)
+        case End():
+            return Row(now, "", "stop" if decision.stopped else "finish", "", decision.reason)
+        case _:
+            reason = getattr(decision, "reason", "the snooze is over")
+            return Row(now, "", "go_on", "", reason)
