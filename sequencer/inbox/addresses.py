@@ -28,10 +28,19 @@ def find_addresses(text: str, most: int = MOST_ADDRESSES) -> tuple[str, ...]:
     if "@" not in text:
         return ()
     for match in ADDRESS.finditer(text):
-        found.setdefault(match[0].strip("'.*"), None)
+        found.setdefault(tidy(match[0]), None)
         if len(found) >= most:
             break
     return tuple(found)
+
+
+def tidy(address: str) -> str:
+    """An address as found in prose without what clings to it; needless quotes around the local part go too."""
+    address = address.strip("'.*")
+    if address.startswith('"'):
+        local, _, domain = address[1:].rpartition('"@')
+        return f"{local}@{domain}" if re.fullmatch(r"[\w.+-]+", local) else address
+    return address
 
 
 def split_mailbox(value: str) -> tuple[str, str]:
