@@ -34,8 +34,8 @@ _NAMED = re.compile(
 _NAMED_PERSON = re.compile(r"^[\s>*\-•·\"']{0,12}[^<>\n]{0,80}<ADDRESS>\s{0,4}[:.,]?\s*$")
 _HEADED = re.compile(r"(?:^|[\s>*])to:\s{0,10}<?ADDRESS", re.IGNORECASE)
 _TO = re.compile(
-    r"(?:deliver\w{0,4}|undeliverable|message|mail|zustell\w{0,4}|remis|entreg\w{1,5}|consegna\w{0,5}|send(?:ing|en)?|sent)\b"
-    r"[^@\n]{0,60}?\b(?:to|for|an|à|a|para|aan|til|till|do|для)"
+    r"(?:deliver\w{0,4}|undeliverable|message|mail|zustell\w{0,4}|remis|entreg\w{1,5}|"
+    r"consegna\w{0,5}|send(?:ing|en)?|sent)\b[^@\n]{0,60}?\b(?:to|for|an|à|a|para|aan|til|till|do|для)"
     r"[\s:]{1,3}[<\"'(\[]{0,2}ADDRESS",
     re.IGNORECASE,
 )
@@ -43,9 +43,9 @@ _ANSWER = re.compile(
     r"(?<![\d.])(?:[245]\d\d(?:[ \-]|\Z)|[45]\.\d{1,3}\.\d{1,3}\b)|<<<|said:|unknown user|user unknown", re.IGNORECASE
 )
 _SENDER_SIDE = re.compile(
-    r"(?:mail from|(?<!generated )from|sender|reply-to|return-path|envelope-from|contact|kontakt\w{0,4}|assistance|e-?mail to|help|call|"
-    r"absender|expéditeur|remitente|mittente|postmaster|administrator|webmaster|abuse|visit|write to|reply to|cc|f=)"
-    r"\b[\s:=<\"'(\[]{0,6}(?:mailto:)?$",
+    r"(?:mail from|(?<!generated )from|sender|reply-to|return-path|envelope-from|contact|kontakt\w{0,4}|assistance|"
+    r"e-?mail to|help|call|absender|expéditeur|remitente|mittente|postmaster|administrator|webmaster|abuse|visit|"
+    r"write to|reply to|cc|f=)\b[\s:=<\"'(\[]{0,6}(?:mailto:)?$",
     re.IGNORECASE,
 )
 _HELPERS = re.compile(

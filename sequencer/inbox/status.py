@@ -19,25 +19,15 @@ _CODE = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _BASIC = re.compile(r"(?<![\d.:])([45]\d\d)(?=[ \-:]|\Z)")
 _NOISE = re.compile(
     r"https?://\S{1,300}|5\.1\.0 - unknown address error|"
-    r"we recommend contacting the other email provider[^.]{0,120}\.|please contact[^.\n]{0,120}|contact your[^.\n]{0,80}",
+    r"we recommend contacting the other email provider[^.]{0,120}\.|please contact[^.\n]{0,120}|"
+    r"contact your[^.\n]{0,80}",
     re.IGNORECASE,
 )
 
 _ADDRESS = re.compile(r"<[^<>\s@]{1,100}@[^<>\s]{1,200}>|(?<![\w.+=-])[\w.+=-]{1,100}@[\w.-]{1,200}")
 _COMMAND = re.compile(r"^\s{0,8}>>> ?(mail|rcpt|data|helo|ehlo|bdat|\.)", re.IGNORECASE)
 _REFUSAL = re.compile(r"^\s{0,8}<<< ?[45]\d\d")
-_COMMANDS: Final = {"mail": "mail", "rcpt": "rcpt", "data": "data", "bdat": "data", ".": "data"} | {
-    "helo": "connect",
-    "ehlo": "connect",
-}
-    "mail": "mail",
-    "rcpt": "rcpt",
-    "data": "data",
-    "bdat": "data",
-    ".": "data",
-    "helo": "connect",
-    "ehlo": "connect",
-}
+_COMMANDS: Final[Mapping[str, str]] = {"bdat": "data", ".": "data", "helo": "connect", "ehlo": "connect"}
 
 _BY_STATUS: Final[Mapping[str, Reason]] = {
     "1.0": Reason.REFUSED,
@@ -129,7 +119,7 @@ def phase_of_transcript(notice: str) -> str:
     command = ""
     for line in notice.split("\n")[:300]:
         if said := _COMMAND.match(line):
-            command = _COMMANDS[said[1].lower()]
+            command = _COMMANDS.get(said[1].lower(), said[1].lower())
         elif command and _REFUSAL.match(line):
             return command
     return ""
