@@ -84,7 +84,7 @@ def field_value(fields: Fields, name: str) -> FieldValue:
 def _tree(text: str) -> ast.expr:
     phrase = " ".join(text[: _LONGEST_TEXT + 1].split())
     if not phrase:
-        raise PhraseError("there is no condition here", _EXAMPLES)
+        raise PhraseError("the condition is empty", _EXAMPLES)
     if len(phrase) > _LONGEST_TEXT:
         raise PhraseError(f"a condition of more than {_LONGEST_TEXT} characters is too long", "split the step in two")
     try:
@@ -95,7 +95,9 @@ def _tree(text: str) -> ast.expr:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, PhraseError):
             raise PhraseError(error.message, _habit(phrase) or error.hint) from None
-        raise PhraseError(f"`{phrase}` is no condition that can be understood", _habit(phrase) or _EXAMPLES) from None
+        raise PhraseError(
+            f"`{phrase}` is not a condition that can be understood", _habit(phrase) or _EXAMPLES
+        ) from None
     return body
 
 
@@ -118,15 +120,17 @@ def _check(node: ast.expr) -> None:
             _check_comparison(node)
         case ast.Name():
             if node.id in _OWNERS:
-                raise PhraseError(f"`{node.id}` alone is no field", f"name one: `{node.id}.phone`")
+                raise PhraseError(f"`{node.id}` alone is not a field", f"name one: `{node.id}.phone`")
         case ast.Attribute(value=ast.Name(id="contact" | "enrollment")):
             pass
         case ast.Attribute():
-            raise PhraseError(f"`{ast.unparse(node)}` is no field", "write `contact.phone` or `enrollment.quote_date`")
+            raise PhraseError(
+                f"`{ast.unparse(node)}` is not a field", "write `contact.phone` or `enrollment.quote_date`"
+            )
         case ast.Constant(value=str() | int() | float() | None):
             pass
         case _:
-            raise PhraseError(f"`{ast.unparse(node)}` is nothing that a condition may say", _EXAMPLES)
+            raise PhraseError(f"`{ast.unparse(node)}` is not something that a condition can say", _EXAMPLES)
 
 
 def _check_comparison(node: ast.Compare) -> None:

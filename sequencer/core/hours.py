@@ -25,7 +25,11 @@ _DAY_WORDS: Final = {
     "weekdays": frozenset(range(5)),
     "weekends": frozenset({5, 6}),
 }
-_VOCABULARY: Final = tuple(_DAY_WORDS) + tuple(name.lower() for name in WEEKDAY_NAMES)
+_VOCABULARY: Final = (
+    *_DAY_WORDS,
+    *(name.lower() for name in WEEKDAY_NAMES),
+    *(name[:3].lower() for name in WEEKDAY_NAMES),
+)
 
 
 def parse_hours(text: str) -> Hours:
@@ -36,7 +40,7 @@ def parse_hours(text: str) -> Hours:
     """
     phrase = " ".join(text[: _LONGEST_TEXT + 1].split())
     if not phrase:
-        raise PhraseError("there are no hours here", _EXAMPLES)
+        raise PhraseError("the hours are empty", _EXAMPLES)
     if len(phrase) > _LONGEST_TEXT:
         raise PhraseError(f"hours of more than {_LONGEST_TEXT} characters are too long", _EXAMPLES)
     windows: list[Window] = []
@@ -92,28 +96,27 @@ def _tokens(phrase: str) -> Iterator[str]:
 
 
 def _days(token: str) -> frozenset[int]:
-    word = token.lower()
-    if word in _DAY_WORDS:
-        return _DAY_WORDS[word]
-    first, dash, last = word.partition("-")
+    if token.lower() in _DAY_WORDS:
+        return _DAY_WORDS[token.lower()]
+    first, dash, last = token.partition("-")
     start, end = read_weekday(first), read_weekday(last if dash else first)
     if start is None or end is None:
         wrong = first if start is None else last
         better = closest(wrong, _VOCABULARY)
         hint = f"did you mean `{better if better in _DAY_WORDS else better.capitalize()}`?" if better else _EXAMPLES
-        raise PhraseError(f"`{wrong}` is no weekday", hint)
+        raise PhraseError(f"`{wrong}` is not a weekday", hint)
     return frozenset((start + step) % 7 for step in range((end - start) % 7 + 1))
 
 
 def _times(token: str) -> tuple[time, time]:
     first, dash, last = token.partition("-")
     if not dash:
-        raise PhraseError(f"`{token}` has a start and no end", f"did you mean `{token}-17:00`?")
+        raise PhraseError(f"`{token}` has a start and no end", "write both, like `08:30-17:00`")
     start = _clock(first)
     end = END_OF_DAY if last in ("24:00", "24", "00:00", "0:00") else _clock(last)
     if start is None or end is None:
         raise PhraseError(
-            f"`{first if start is None else last}` is no time of day", "write it as `08:30`, up to `24:00`"
+            f"`{first if start is None else last}` is not a time of day", "write it as `08:30`, up to `24:00`"
         )
     if (start, last) == (time(0), "00:00") or end <= start:
         raise PhraseError(f"`{token}` ends before it starts", _turned_hint(start, end))

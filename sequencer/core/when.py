@@ -80,9 +80,34 @@ _WEEKDAYS: Final[Mapping[str, int]] = {
     )
     for word in (*words.split(), WEEKDAY_NAMES[number].lower(), WEEKDAY_NAMES[number].lower() + "s")
 }
-_AT_ONCE: Final = frozenset(
-    {"now", "asap", "at once", "instantly", "right away", "straight away", "immediate", "today"}
+_MINUTES: Final = {
+    "s": 1 / 60, "sec": 1 / 60, "second": 1 / 60,
+    "minute": 1, "hour": 60, "day": 1440, "week": 10080, "fortnight": 20160,
+}  # fmt: skip
+_MONTHS: Final = {"quarter": 3, "year": 12, "yr": 12}
+_REPHRASINGS: Final = (  # what people write instead, and the phrase that says it
+    (r"now|asap|at once|instantly|(?:right|straight) away|immediate|today", "immediately"),
+    (r"tomorrow", "1 day later"),
+    (r"(?:the )?next (day|week|month)", r"1 \1 later"),
+    (r"(.+?) (?:at )?([0-9]{1,2})[:.h]([0-9]{2})", r"\1 at \2:\3"),
+    (r"(.+?) at ([0-9]{1,2})(?:h| o'clock)?", r"\1 at \2:00"),
+    (r"(.+?) (?:at )?(?:noon|midday)", r"\1 at 12:00"),
+    (r"(?:on |next |every )*(\w+day)s?", r"on \1"),
+    (r"(.+?) (?:next )?(\w+day)s?", r"\1 on \2"),
+    (r"(?:on |the )*(?:day 0*)?([1-9][0-9]*)(?:st|nd|rd|th)? day", r"day \1"),
+    (r"(?:on |the )+day ([1-9][0-9]*)", r"day \1"),
+    (r"day 0+", "day 1"),
+    (r"([0-9]+)", r"\1 days later"),
+    (
+        r"(?:(?:in|after|wait|then|every) |\+ ?)?(.+?)(?: after| after (?:now|that|this|it)| from now| later on)?",
+        r"\1 later",
+    ),
+    (r"(.+) weekdays? (?:later|after)", r"\1 business days later"),
+    (r"(.+) prior to (.+)", r"\1 before \2"),
+    (r"(.+) (?:since|from) (.+)", r"\1 after \2"),
+    (r"(?:in|after|wait) (.+)", r"\1"),
 )
+_NO_FIELDS: Final = frozenset({"the", "now", "that", "this", "it"})
 _VOCABULARY: Final = tuple(
     ["immediately", "later", "silence", "before", "after", "decision", "business", "working", "noon"]
     + [word for word in (*_UNITS, *_NUMBERS, *_WEEKDAYS) if len(word) > 3 and "-" not in word]
@@ -145,8 +170,8 @@ def read_time(text: str) -> time | None:
 
 def closest(word: str, vocabulary: tuple[str, ...]) -> str:
     """The word of the vocabulary that looks most like this one, or an empty text."""
-    found = get_close_matches(word.lower(), vocabulary, n=1, cutoff=0.7)
-    return found[0] if found else ""
+    found = get_close_matches(word.lower(), vocabulary, n=3, cutoff=0.65)
+    return next((one for one in found if one[0] == word[0].lower()), found[0] if found else "")
 
 
 # Reading --------------------------------------------------------------------------------------------
@@ -158,9 +183,9 @@ def _squeeze(text: str) -> str:
 
 def _read_when(phrase: str) -> When | _Unclear:
     if not phrase:
-        return _Unclear("there is no time here")
+        return _Unclear("the phrase is empty")
     if len(phrase) > _LONGEST_TEXT:
-        return _Unclear(f"a phrase of more than {_LONGEST_TEXT} characters is no time")
+        return _Unclear(f"a phrase of more than {_LONGEST_TEXT} characters is not a time")
     at: time | None = None
     weekday: int | None = None
     rest = phrase
@@ -171,13 +196,13 @@ def _read_when(phrase: str) -> When | _Unclear:
                 return _Unclear(f"`{phrase}` names two times of day")
             at = read_time(value)
             if at is None:
-                return _Unclear(f"`{value}` is no time of day")
+                return _Unclear(f"`{value}` is not a time of day")
         else:
             if weekday is not None:
                 return _Unclear(f"`{phrase}` names two weekdays")
             weekday = read_weekday(value)
             if weekday is None:
-                return _Unclear(f"`{value}` is no weekday")
+                return _Unclear(f"`{value}` is not a weekday")
     base = _read_base(rest)
     if isinstance(base, _Unclear):
         return base
@@ -200,7 +225,7 @@ def _read_base(phrase: str) -> When | _Unclear:
         return span if isinstance(span, _Unclear) else When(phrase, Base.TOUCH, span)
     if (around := _AROUND.fullmatch(phrase)) is not None:
         return _read_around(phrase, around["span"], around["side"], around["target"])
-    return _Unclear(f"`{phrase}` is no time that can be understood")
+    return _Unclear(f"`{phrase}` is not a time that can be understood")
 
 
 def _read_around(phrase: str, span_text: str, side: str, target: str) -> When | _Unclear:
@@ -208,7 +233,7 @@ def _read_around(phrase: str, span_text: str, side: str, target: str) -> When | 
     if isinstance(span, _Unclear):
         return span
     found = _FIELD.fullmatch(target)
-    if found is None or found["field"].lower() in ("the", "now"):
+    if found is None or found["field"].lower() in _NO_FIELDS:
         return _Unclear(f"`{target}` is neither `decision` nor the name of a date on the contact")
     name = found["field"]
     before = side.lower() == "before"
@@ -220,10 +245,10 @@ def _read_around(phrase: str, span_text: str, side: str, target: str) -> When | 
 def _read_span(phrase: str) -> Span | _Unclear:
     found = _SPAN.fullmatch(phrase)
     if found is None:
-        return _Unclear(f"`{phrase}` is no length of time" if phrase else "there is no length of time here")
+        return _Unclear(f"`{phrase}` is not a length of time" if phrase else "the length of time is empty")
     unit = _UNITS.get("-".join(found["unit"].lower().split()))
     if unit is None:
-        return _Unclear(f"`{found['unit']}` is no unit of time")
+        return _Unclear(f"`{found['unit']}` is not a unit of time")
     digits = (found["digits"] or "0").lstrip("0")[:8]  # more digits are too many in any unit, and slow to read
     amount = int(digits or "0") if found["word"] is None else _NUMBERS[found["word"].lower()]
     if amount > _LONGEST[unit]:
@@ -262,58 +287,38 @@ def _better_spans(phrase: str) -> Iterator[str]:
 
 def _respell(phrase: str) -> str:
     """The phrase with each unknown word replaced by the known one that looks most like it."""
-    words = (
-        word if word.lower() in _VOCABULARY else closest(word, _VOCABULARY) or word for word in phrase.split()[:20]
-    )
-    return " ".join(word.capitalize() if word.lower() in _WEEKDAYS and len(word) > 3 else word for word in words)
+    words = (closest(word, _VOCABULARY) or word if len(word) > 3 else word for word in phrase.split()[:20])
+    return " ".join(word.capitalize() if word in _WEEKDAYS else word for word in words)
 
 
 def _rephrase(phrase: str) -> Iterator[str]:
     """Other ways to say what the phrase may mean; not all of them can be understood."""
-    low = phrase.lower()
-    if low in _AT_ONCE:
-        yield "immediately"
-    if low == "tomorrow":
-        yield "1 day later"
-    if (clock := re.fullmatch(r"(.+?) (?:at )?([0-9]{1,2})(?:[:.h]([0-9]{2}))?(?: o'clock| uhr)?", low)) is not None:
-        yield f"{clock[1]} at {int(clock[2]):02}:{clock[3] or '00'}"
-    if low.endswith((" noon", " midday")):
-        yield re.sub(r" (?:at )?(?:noon|midday)$", " at 12:00", phrase, flags=re.IGNORECASE)
-    if (day := re.fullmatch(r"(?:(.+) )?(?:next |every )?(\w+)", phrase)) is not None and read_weekday(
-        day[2]
-    ) is not None:
-        yield f"{day[1] or ''} on {day[2].capitalize()}".strip()
-    if (day := re.fullmatch(r"(?:on |the )*(?:day )?([0-9]+)(?:st|nd|rd|th)? ?(?:day)?", low)) is not None:
-        yield f"day {max(int(day[1][:5]), 1)}" if "day" in low else f"{day[1]} days later"
-    if low == "next week":
-        yield "1 week later"
-    bare = re.sub(r"^(?:in|after|wait|then|\+|-) ?", "", phrase, flags=re.IGNORECASE)
-    bare = re.sub(r" (?:after|later|from now|after that|afterwards|on|wait)$", "", bare, flags=re.IGNORECASE)
-    yield f"{bare} later"
-    if (split := re.fullmatch(r"(.+?) (later|of silence|before .+|after .+)", bare, flags=re.IGNORECASE)) is not None:
-        yield bare
-        yield f"{_other_unit(split[1])} {split[2]}"
-        yield f"{split[1]} {re.sub(r'(?<=[a-z]) (?=[a-z])', '_', split[2]).replace('_', ' ', 1)}"
-    yield f"{_other_unit(bare)} later"
+    for pattern, replacement in _REPHRASINGS:
+        found = re.fullmatch(pattern, phrase, re.IGNORECASE)
+        if found is not None:
+            yield found.expand(replacement)
+    bare = re.sub(r"^(?:in|after) ", "", phrase, flags=re.IGNORECASE)
+    split = re.fullmatch(r"(.+?) (later|of silence|(?:before|after) .+)", bare, re.IGNORECASE)
+    length, rest = (split[1], split[2]) if split is not None else (bare, "later")
+    yield f"{_other_unit(length)} {rest}"
+    yield f"{length} {re.sub(r'(?<=[a-z]) (?=[a-z])', '_', rest).replace('_', ' ', 1)}"
 
 
 def _other_unit(phrase: str) -> str:
-    """The same length in a unit that exists: years, fractions, seconds."""
-    found = re.fullmatch(r"(?:([0-9]{1,6}(?:\.[0-9]{1,3})?)|an?|half an?) ?([a-z]+)", phrase.lower())
+    """The same length in a unit that exists: years, fractions, seconds. Empty when there is none."""
+    found = re.fullmatch(
+        r"(?:(?P<number>[0-9]{1,6}(?:\.[0-9]{1,3})?)|(?P<half>half )?an?) ?(?P<unit>[a-z]+)", phrase.lower()
+    )
     if found is None:
         return ""
-    amount = float(found[1]) if found[1] else 0.5 if phrase.lower().startswith("half") else 1.0
-    word = found[2].removesuffix("s")
-    minutes = {"second": 1 / 60, "sec": 1 / 60, "minute": 1, "min": 1, "hour": 60, "day": 1440, "week": 10080}
-    if word in ("year", "yr", "quarter"):
-        return f"{round(amount * (3 if word == 'quarter' else 12))} months"
-    if word == "fortnight":
-        return f"{round(amount * 2)} weeks"
-    if word not in minutes:
+    amount = float(found["number"] or (0.5 if found["half"] else 1))
+    word = found["unit"].removesuffix("s") or "s"
+    if word in _MONTHS:
+        return f"{round(amount * _MONTHS[word])} months"
+    if word not in _MINUTES:
         return ""
-    total = max(1, round(amount * minutes[word]))
-    for unit in ("day", "hour", "minute"):
-        size = int(minutes[unit])
+    total = max(1, round(amount * _MINUTES[word]))
+    for size, unit in ((1440, Unit.DAYS), (60, Unit.HOURS)):
         if total % size == 0:
-            return str(Span(total // size, Unit(f"{unit}s")))
-    return ""
+            return str(Span(total // size, unit))
+    return str(Span(total, Unit.MINUTES))
