@@ -104,7 +104,7 @@ def _days(token: str) -> frozenset[int]:
         wrong = first if start is None else last
         better = closest(wrong, _VOCABULARY)
         hint = f"did you mean `{better if better in _DAY_WORDS else better.capitalize()}`?" if better else _EXAMPLES
-        raise PhraseError(f"`{wrong}` is not a weekday", hint)
+        raise PhraseError(f"`{wrong or token}` is not a weekday", hint)
     return frozenset((start + step) % 7 for step in range((end - start) % 7 + 1))
 
 

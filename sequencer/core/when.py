@@ -171,7 +171,7 @@ def read_time(text: str) -> time | None:
 def closest(word: str, vocabulary: tuple[str, ...]) -> str:
     """The word of the vocabulary that looks most like this one, or an empty text."""
     found = get_close_matches(word.lower(), vocabulary, n=3, cutoff=0.65)
-    return next((one for one in found if one[0] == word[0].lower()), found[0] if found else "")
+    return next((one for one in found if one[0] == word[:1].lower()), found[0] if found else "")
 
 
 # Reading --------------------------------------------------------------------------------------------

@@ -84,12 +84,10 @@ def test_wrong_hours(wrong: str, message: str, hint: str) -> None:
     assert hint in caught.value.hint
 
 
-@given(
-    st.text()
-    | st.lists(
-        st.sampled_from(["Mon", "Mon-Fri", "-", ",", ":", "9", "9:00-12:00", "24:00", "daily", "and", "to", "9am"])
-    ).map(" ".join)
-)
+PIECES = ["Mon", "Mon-Fri", "-", ",", ":", "9", "9:00-12:00", "24:00", "daily", "and", "to", "9am"]
+
+
+@given(st.text() | st.lists(st.sampled_from(PIECES)).map(" ".join))
 def test_any_text_is_read_or_explained(text: str) -> None:
     read = outcome(text)
     if isinstance(read, PhraseError):

@@ -185,14 +185,10 @@ def test_the_rest_is_told_the_forms(wrong: str, part: str) -> None:
         assert form in caught.value.hint
 
 
-@given(
-    st.text()
-    | st.lists(
-        st.sampled_from(
-            ["5", "a", "day", "days", "later", "at", "on", "9:30", "tuesday", "before", "decision", "of", "the"]
-        )
-    ).map(" ".join)
-)
+PIECES = ["5", "a", "day", "days", "later", "at", "on", "9:30", "tuesday", "before", "decision", "of", "the"]
+
+
+@given(st.text() | st.lists(st.sampled_from(PIECES)).map(" ".join))
 def test_any_text_is_read_or_explained(text: str) -> None:
     read = outcome(parse_when, text)
     if isinstance(read, PhraseError):
