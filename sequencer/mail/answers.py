@@ -60,6 +60,8 @@ _UNWELCOME = (
 )
 _TOO_BIG = r"(message|size|content).{0,40}(too (big|large)|exceed)|exceed.{0,40}(message|size)"
 
+_AFTER_MAIL: tuple[Phase, ...] = ("rcpt", "data", "end")
+
 _RULES: tuple[_Rule, ...] = (
     _Rule("server", codes=(421,)),
     _Rule("server", phases=("connect", "greeting")),
@@ -69,16 +71,16 @@ _RULES: tuple[_Rule, ...] = (
     _Rule("sender", codes=(530, 534, 535, 538)),
     # Bad addresses: 5.1.7 and 5.1.8 are about the sender's.
     _Rule("sender", status=r"1\.[78]"),
-    _Rule("recipient", status=r"1\.(1|2|3|4|5|6|9|10)"),
+    _Rule("recipient", status=r"1\.(1|2|3|4|5|6|9|10)", phases=_AFTER_MAIL),
     # How much we may send; before the mailbox rules, because some call it a quota.
     _Rule("sender", status=r"4\.5", words=_SENDING_LIMIT, temporary=True),
     _Rule("sender", words=r"daily (user )?(sending|message)( \w+)? (limit|quota)", temporary=True),
     _Rule("sender", status=r"2\.25[0-9]"),  # Exchange: SendAsDenied
     _Rule("sender", words=r"outbound ?spam|sendasdenied|bad outbound sender|tenant has exceeded"),
     # The recipient's mailbox: full is never for ever.
-    _Rule("recipient", status=r"2\.2", temporary=True),
+    _Rule("recipient", status=r"2\.2", phases=_AFTER_MAIL, temporary=True),
     _Rule("message", status=r"2\.3|3\.4"),
-    _Rule("recipient", status=r"2\.\d+", phases=("rcpt", "data", "end")),
+    _Rule("recipient", status=r"2\.\d+", phases=_AFTER_MAIL),
     # Who we are: Microsoft and Google have numbers of their own.
     _Rule("sender", status=r"7\.(515|2[0-9]|30|57|60|7|8|9|5[0-9]{2}|6[0-9]{2}|7[0-9]{2})"),
     _Rule("sender", words=_UNWELCOME, status=r"7\.\d+"),
@@ -88,20 +90,20 @@ _RULES: tuple[_Rule, ...] = (
     _Rule("recipient", status=r"4\.(1|4)", phases=("rcpt",)),
     _Rule("server", status=r"[34]\.\d+"),
     # No telling status: the words.
-    _Rule("recipient", words=_FULL, phases=("rcpt", "data", "end"), temporary=True),
-    _Rule("recipient", words=_NO_SUCH, phases=("rcpt", "data", "end")),
+    _Rule("recipient", words=_FULL, phases=_AFTER_MAIL, temporary=True),
+    _Rule("recipient", words=_NO_SUCH, phases=_AFTER_MAIL),
     _Rule("server", words=r"gr[ea]ylist", temporary=True),
     _Rule("sender", words=_UNWELCOME),
     _Rule("message", words=_TOO_BIG),
     # No telling words: where it was said.
     _Rule("server", codes=(503,), temporary=True),
     _Rule("server", codes=(500, 502, 504, 555)),
-    _Rule("message", status=r"7\.\d+", phases=("rcpt", "data", "end")),
+    _Rule("message", status=r"7\.\d+", phases=_AFTER_MAIL),
     _Rule("recipient", codes=(450, 550, 551, 553, 501), phases=("rcpt",)),
     _Rule("recipient", codes=(552,), phases=("rcpt",), temporary=True),
     _Rule("server", codes=(450, 451, 452, 432, 454, 455)),
     _Rule("sender", phases=("mail",)),
-    _Rule("message", phases=("rcpt", "data", "end")),
+    _Rule("message", phases=_AFTER_MAIL),
 )
 
 _STATUS = re.compile(r"(?:^|[\s(#])([245])\.(\d{1,3}\.\d{1,3})(?=[\s;:,)]|$)")

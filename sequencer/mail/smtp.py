@@ -274,7 +274,7 @@ class SmtpLine:
             case SMTPResponseException():
                 message = f"{account.host}:{account.port} does not speak SMTP: {error.message[:200]}"
                 return Unreachable("greeting", message, temporary=True)
-            case ValueError():
+            case ValueError() if not isinstance(error, OSError):  # a refused certificate is both
                 return Unreachable("config", str(error), temporary=False)
             case _:
                 return connect_failure(error, account.host, account.port)
