@@ -1,0 +1,372 @@
+"""What may stand in config.yaml: the keys, their types, and what each is for (docs/configuration.md shows them all)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, PlainValidator, SecretStr, ValidationInfo
+from pydantic import WithJsonSchema as JsonSchema
+
+from sequencer.core.model import Span, Unit
+from sequencer.core.when import PhraseError, parse_span
+from sequencer.workspace.providers import PROVIDERS
+from sequencer.workspace.shapes import HoursPhrase, OneOrMore, Shorthand, Strict, YesNo, refuse
+from sequencer.workspace.source import did_you_mean, shown
+
+OFF: Final = "off"
+Off = Literal["off"]
+
+REFERENCE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+MAX_SECRET_BYTES: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where secrets come from. `required`: a secret that is not there is a mistake."""
+
+    folder: Path
+    environ: Mapping[str, str]
+    required: bool = True
+
+
+# Types --------------------------------------------------------------------------------------------
+
+
+def _read_secret(value: object, info: ValidationInfo) -> SecretStr | None:
+    """`${NAME}` or `file:PATH`. What stands there is never part of a message."""
+    around = info.context
+    if not isinstance(around, Surroundings):
+        raise TypeError("a secret can only be read with its surroundings")
+    text = value if isinstance(value, str) else ""
+    if (reference := REFERENCE.fullmatch(text)) is not None:
+        found = around.environ.get(reference[1])
+        missing = refuse(
+            "secret-missing",
+            f"the environment variable {reference[1]} is not set",
+            "set it in the environment of the command, or write `file:PATH`",
+        )
+    elif text.startswith("file:"):
+        found = _first_line(around.folder / text.removeprefix("file:"))
+        missing = refuse(
+            "secret-missing",
+            f"the file {shown(text.removeprefix('file:'))} cannot be read, or is empty",
+            "one line with the secret",
+        )
+    else:
+        raise refuse(
+            "literal-secret",
+            "a password stands here in clear",
+            "take it from the environment: `${MARK_PASSWORD}`, or from a file: `file:secrets/mark`; and change it",
+        )
+    if found:
+        return SecretStr(found)
+    if around.required:
+        raise missing
+    return None
+
+
+def _first_line(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_SECRET_BYTES).decode("utf-8", "strict").split("\n")[0].strip("\r")
+    except (OSError, ValueError):
+        return ""
+
+
+Secret = Annotated[
+    SecretStr | None,
+    PlainValidator(_read_secret),
+    JsonSchema({"type": "string", "pattern": r"^(\$\{[A-Za-z_][A-Za-z0-9_]*\}|file:.+)$"}),
+]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _read_count(value: object) -> int | Off:
+    text = _text(value).strip().lower()
+    if text == OFF:
+        return OFF
+    if not re.fullmatch(r"[0-9]{1,7}", text) or int(text) == 0:
+        raise refuse("number", "expected a whole number above 0, or off")
+    return int(text)
+
+
+def _read_ramp(value: object) -> int | Off:
+    return _read_count(re.sub(r"\s*(/|per |a )\s*day$", "", _text(value).strip().lower()))
+
+
+_GAP: Final = re.compile(r"([0-9]{1,5}(?:\.[0-9]+)?)\s*(s|sec|seconds?|m|min|minutes?|h|hours?)?")
+
+
+def _read_gap(value: object) -> tuple[float, float] | Off:
+    """Two lengths in seconds: from, to."""
+    text = _text(value).strip().lower()
+    if text == OFF:
+        return OFF
+    ends = [_GAP.fullmatch(part.strip()) for part in re.split(r"-|–| to ", text)]
+    if not 1 <= len(ends) <= 2 or any(end is None or not (end[2] or (ends[-1] and ends[-1][2])) for end in ends):
+        raise refuse("gap", "a gap is a length, or two", "write for example 90s-240s, 2m, or off")
+    last_unit = ends[-1][2] if ends[-1] is not None else ""
+    sizes = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    seconds = [float(end[1]) * sizes[(end[2] or last_unit)[0]] for end in ends if end is not None]
+    if seconds[0] > seconds[-1]:
+        raise refuse("gap", "the gap ends before it begins", "write the shorter length first")
+    return seconds[0], seconds[-1]
+
+
+def _read_away(value: object) -> tuple[date, date]:
+    """`2026-12-24..2027-01-02`, both days included, or one day."""
+    first, dots, last = (part.strip() for part in _text(value).partition(".."))
+    try:
+        start = date.fromisoformat(first)
+        end = date.fromisoformat(last) if dots else start
+    except ValueError:
+        raise refuse("away", "expected one day or two", "write 2026-12-24 or 2026-12-24..2027-01-02") from None
+    if end < start:
+        raise refuse("away", "the last day lies before the first", "write the earlier day first")
+    return start, end
+
+
+def _read_span_or_off(value: object) -> Span | Off:
+    text = _text(value).strip()
+    if text.lower() == OFF:
+        return OFF
+    try:
+        return parse_span(text)
+    except PhraseError as error:
+        raise refuse("span", error.message, error.hint) from None
+
+
+def _read_spread(value: object) -> Span | Off:
+    span = _read_span_or_off(value)
+    if isinstance(span, Span) and span.unit not in (Unit.MINUTES, Unit.HOURS):
+        raise refuse("span", "the spread is a matter of minutes or hours", "write for example 30 minutes, or off")
+    return span
+
+
+_ADDRESS: Final = re.compile(r"[^\s@<>\",;:()\[\]\\]+@[^\s@<>\",;:()\[\]\\]+\.[^\s@<>\",;:()\[\]\\]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A name and an e-mail address."""
+
+    name: str
+    address: str
+
+
+def _read_address(value: object) -> Address:
+    text = " ".join(_text(value).split())
+    name, bracket, rest = text.partition("<")
+    address = rest.removesuffix(">").strip() if bracket else text
+    if not _ADDRESS.fullmatch(address) or (bracket and not rest.endswith(">")):
+        raise refuse("address", "expected a name and an e-mail address", "write it as Mark Riffey <mark@example.com>")
+    name = name.strip().strip('"').strip() if bracket else ""
+    if not name:
+        raise refuse("address", "the name before the address is missing", "write it as Mark Riffey <mark@example.com>")
+    return Address(name, address)
+
+
+def _read_provider(value: object) -> str:
+    text = _text(value).strip().lower()
+    if text not in PROVIDERS:
+        hint = did_you_mean(text, PROVIDERS)
+        hint = hint if hint.startswith("did") else f"{hint}; or leave it out and spell out smtp and imap"
+        raise refuse("provider", f"the provider `{shown(text)}` is not known here", hint)
+    return text
+
+
+def _read_listen(value: object) -> str:
+    text = _text(value).strip()
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        raise refuse("listen", "expected an address and a port", "write for example 127.0.0.1:8025")
+    return text
+
+
+def _read_url(value: object) -> str:
+    text = _text(value).strip().rstrip("/")
+    if not re.fullmatch(r"https?://[^\s/@]+(/[^\s]*)?", text):
+        raise refuse("url", "expected a URL", "write for example https://follow.example.com")
+    return text
+
+
+def _read_word(value: object, pattern: str, hint: str) -> str:
+    text = _text(value).strip()
+    if not re.fullmatch(pattern, text):
+        raise refuse("word", "is not what belongs here", hint)
+    return text
+
+
+def _read_language(value: object) -> str:
+    return _read_word(value, r"[a-z]{2,3}(-[A-Z]{2})?", "write the code of the language: en, de, fr, es …")
+
+
+def _string(*examples: str) -> JsonSchema:
+    return JsonSchema({"type": "string", "examples": list(examples)})
+
+
+Count = Annotated[int | Off, PlainValidator(_read_count), JsonSchema({"anyOf": [{"type": "integer"}, {"const": OFF}]})]
+Ramp = Annotated[int | Off, PlainValidator(_read_ramp), _string("10/day", OFF)]
+Gap = Annotated[tuple[float, float] | Off, PlainValidator(_read_gap), _string("90s-240s", OFF)]
+AwayDays = Annotated[tuple[date, date], PlainValidator(_read_away), _string("2026-12-24..2027-01-02")]
+Spread = Annotated[Span | Off, PlainValidator(_read_spread), _string("30 minutes", OFF)]
+MinGap = Annotated[Span | Off, PlainValidator(_read_span_or_off), _string("2 days", OFF)]
+FromAddress = Annotated[Address, PlainValidator(_read_address), _string("Mark Riffey <mark@example.com>")]
+ProviderName = Annotated[str, PlainValidator(_read_provider), JsonSchema({"enum": sorted(PROVIDERS)})]
+Listen = Annotated[str, PlainValidator(_read_listen), _string("127.0.0.1:8025")]
+Url = Annotated[str, PlainValidator(_read_url), _string("https://follow.example.com")]
+Language = Annotated[str, PlainValidator(_read_language), _string("en", "de")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Tls = Literal["implicit", "starttls", "none"]
+
+# The file -----------------------------------------------------------------------------------------
+
+
+class CompanyFile(Strict):
+    """Who you are: both stand in the footer of every mail, as the law (CAN-SPAM and its like) wants it."""
+
+    name: str = Field(description="The name of your company, as prospects know it.", min_length=1)
+    address: str = Field(description="A postal address that reaches you.", min_length=1)
+
+
+class ContactsFile(Strict):
+    """What holds for a contact whose own row does not say otherwise."""
+
+    timezone: str = Field("UTC", description="The IANA time zone in which hours are meant, for example America/Denver.")
+    holidays: str = Field(
+        "", description="Public holidays on which nothing leaves: a country, or one of its states, as US, US-MT, DE-BY."
+    )
+    language: Language = Field("en", description="The language in which contacts are expected to answer.")
+    min_gap: MinGap = Field(
+        OFF,
+        description="At least this long between any two touches to one person, across sequences; or off (the default).",
+    )
+
+
+class SmtpFile(Strict):
+    """The server that takes your mail."""
+
+    host: str | None = Field(None, description="The name of the SMTP server.", min_length=1)
+    port: Port | None = Field(None, description="465 with tls: implicit (the default), 587 with tls: starttls.")
+    tls: Tls | None = Field(None, description="implicit (the default), starttls, or none (only towards this machine).")
+    username: str | None = Field(None, description="The login. Left out: the mailbox's username, else its address.")
+    password: Secret = Field(None, description="${ENV_VARIABLE} or file:PATH. Left out: the mailbox's password.")
+    ca_file: str | None = Field(
+        None,
+        description="A PEM file of authorities to trust beside the system's, for a server with its own certificate.",
+    )
+
+
+class ImapFile(Strict):
+    """The server where the answers arrive."""
+
+    host: str | None = Field(None, description="The name of the IMAP server.", min_length=1)
+    port: Port | None = Field(None, description="993 with tls: implicit (the default), 143 with tls: starttls.")
+    tls: Tls | None = Field(None, description="implicit (the default), starttls, or none (only towards this machine).")
+    username: str | None = Field(None, description="The login. Left out: the mailbox's username, else its address.")
+    password: Secret = Field(None, description="${ENV_VARIABLE} or file:PATH. Left out: the mailbox's password.")
+    ca_file: str | None = Field(
+        None,
+        description="A PEM file of authorities to trust beside the system's, for a server with its own certificate.",
+    )
+    folders: OneOrMore | None = Field(
+        None,
+        description="Every folder in which an answer may land. \\Junk means the folder that the server marks so. "
+        "Left out: INBOX and \\Junk.",
+    )
+    sent: str | None = Field(
+        None,
+        description="The folder for copies of what was sent. Left out: \\Sent, the folder that the server marks so.",
+    )
+
+
+class LimitsFile(Strict):
+    """How fast a person sends. Each of these may be off; what is left out has the default given here."""
+
+    per_hour: Count = Field(20, description="At most this many mails in any hour (default 20), or off.")
+    per_day: Count = Field(80, description="At most this many mails in any day (default 80), or off.")
+    gap: Gap = Field(
+        (90.0, 240.0), description="The pause between two mails, a different one every time (default 90s-240s), or off."
+    )
+    ramp_up: Ramp = Field(
+        OFF,
+        description="For a new mailbox: this many on its first day, twice as many on the second …; or off (default).",
+    )
+
+
+def _limits_off(text: str) -> dict[str, str]:
+    if text.strip().lower() != OFF:
+        raise refuse("limits", "expected keys and values, or off")
+    return dict.fromkeys(LimitsFile.model_fields, OFF)
+
+
+Limits = Annotated[LimitsFile, Shorthand(_limits_off, {"const": OFF})]
+
+
+class MailboxFile(Strict):
+    """A person who sends, with the servers of their mail."""
+
+    from_: FromAddress = Field(alias="from", description="The name and address that prospects see: Name <address>.")
+    provider: ProviderName | None = Field(
+        None, description="Fills in hosts, ports and folders: gmail, microsoft365, fastmail, yahoo, icloud, zoho …"
+    )
+    username: str | None = Field(None, description="The login for smtp and imap. Left out: the address.")
+    password: Secret = Field(
+        None, description="For smtp and imap: ${ENV_VARIABLE} or file:PATH, never the password itself."
+    )
+    smtp: SmtpFile = Field(SmtpFile(), description="The server that takes your mail; what the provider does not know.")
+    imap: ImapFile = Field(ImapFile(), description="The server where answers arrive; what the provider does not know.")
+    hours: HoursPhrase | None = Field(
+        None, description="When this person writes mail, in the contact's zone. Left out: at any hour."
+    )
+    limits: Limits = Field(LimitsFile(), description="How many mails, and how fast; or off for none of the limits.")
+    away: tuple[AwayDays, ...] = Field(
+        (), description="Days when nobody is here to answer; nothing is sent. 2026-12-24..2027-01-02, or single days."
+    )
+    fills_sent: YesNo | None = Field(
+        None,
+        description="true when the server itself puts what was sent into Sent. Left out: what the provider does.",
+    )
+
+
+class WebFile(Strict):
+    """The rep's desk."""
+
+    listen: Listen = Field("127.0.0.1:8025", description="The address and port on which the desk listens.")
+    base_url: Url | None = Field(
+        None, description="The public address of the desk; with it, unsubscribing takes one click."
+    )
+
+
+class ConfigFile(Strict):
+    """The one settings file of a workspace."""
+
+    database: str = Field(
+        "sqlite:///data/sequencer.db",
+        description="Where everything is remembered: sqlite:///PATH or postgresql://USER@HOST/NAME.",
+        min_length=1,
+    )
+    company: CompanyFile = Field(description="Who you are: name and postal address.")
+    contacts: ContactsFile = Field(ContactsFile(), description="Defaults for contacts: zone, holidays, language, gap.")
+    mailboxes: dict[str, MailboxFile] = Field(
+        description="One entry for each person who sends; sequences refer to its name in from.", min_length=1
+    )
+    spread: Spread = Field(
+        Span(30, Unit.MINUTES),
+        description="A touch leaves within this after its due time (default 30 minutes), never past the hours; or off.",
+    )
+    notify: OneOrMore = Field(
+        ("mailto",), description="Where the rep is told about answers: Apprise URLs; mailto is the rep's own address."
+    )
+    web: WebFile | None = Field(None, description="The rep's desk in the browser; without it there is none.")
+    apply: Literal["auto", "manual"] = Field(
+        "auto", description="auto: a saved change that checks clean goes live at once. manual: it waits for your yes."
+    )
