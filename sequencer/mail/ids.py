@@ -18,7 +18,7 @@ _MAC_BYTES = 8
 _MAC_LENGTH = 13  # base32 of 8 bytes
 _UNSUBSCRIBE_MAC_BYTES = 10
 _NONCE_LENGTH = 12
-_LEAST_STEP = 4
+_LEAST_STEP = 8
 
 _OURS = re.compile(
     r"<?\s*(?P<signed>(?P<enrollment>\d{1,19})\.(?P<step>[a-z0-9_-]*)\.[a-z0-9]*)\.(?P<mac>[a-z2-7]{13})@"
