@@ -91,8 +91,9 @@ def _tokens(phrase: str) -> Iterator[str]:
     joined = re.sub(r"\b(every|each)\s+day\b", "daily", dashed, flags=re.IGNORECASE)
     halves = re.sub(r"([0-9])\s+([ap]\.?m\b\.?)", r"\1\2", joined, flags=re.IGNORECASE)
     for token in re.split(r"[\s,;&:]*(?:[\s,;&]|:(?=\s))[\s,;&:]*", halves):
-        if token and token.lower() != "and":
-            yield token.strip(":")
+        word = token.strip(":")
+        if word and word.lower() != "and":
+            yield word
 
 
 def _days(token: str) -> frozenset[int]:
