@@ -1,0 +1,161 @@
+"""Whose turn it is, and when: the wake times and holds of enrollments.
+
+`wake_at` says when somebody must look at an enrollment again; NULL means not before an event comes. Everything here
+follows one partial index and costs what is due, not who is enrolled. A worker puts an enrollment to sleep only by
+compare-and-set (on the version, and on how often it was woken), so a wake call that comes in between is never
+slept through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, literal, literal_column, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sequencer.core.model import Status
+from sequencer.store import tables
+from sequencer.store.columns import Instant
+from sequencer.store.enrollments import STANDING, Standing, standing_of
+from sequencer.store.statements import among
+
+_t = tables.enrollments.c
+_IS_DUE: Final[ColumnElement[bool]] = literal_column(tables.DUE)
+_IS_HELD: Final[ColumnElement[bool]] = literal_column(tables.HELD)
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Look at an enrollment again at `wake_at` (None: not before an event). `seen` is what the decision was made on.
+
+    With a `hold_reason` it stands as held: due, but something forbids it right now, until `hold_until` where known.
+    """
+
+    seen: Standing
+    wake_at: datetime | None
+    hold_reason: str = ""
+    hold_until: datetime | None = None
+    hold_since: datetime | None = None  # needed with a reason; an unchanged hold keeps the instant it began
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much of a mailbox is due (held ones not counted) and how much is held."""
+
+    due: int
+    held: int
+
+
+async def due(conn: AsyncConnection, mailbox: str, now: datetime, limit: int) -> list[Standing]:
+    """The enrollments of a mailbox whose time has come, the longest waiting first."""
+    found = await conn.execute(
+        select(*STANDING)
+        .where(_t.mailbox == mailbox, _t.wake_at <= now, _IS_DUE)
+        .order_by(_t.wake_at, _t.id)
+        .limit(limit)
+    )
+    return [standing_of(row) for row in found]
+
+
+async def next_wake(conn: AsyncConnection, mailbox: str) -> datetime | None:
+    """The earliest wake time of a mailbox, past or future; None when nobody is to be looked at."""
+    wake: datetime | None = await conn.scalar(
+        select(_t.wake_at).where(_t.mailbox == mailbox, _IS_DUE).order_by(_t.wake_at).limit(1)
+    )
+    return wake
+
+
+async def sleep_many(conn: AsyncConnection, sleeps: Sequence[Sleep]) -> None:
+    """Put enrollments to sleep and record what holds them, one statement for all.
+
+    One that has moved on, or was woken, since it was seen stays as it is: it will be looked at again anyway.
+    """
+    if not sleeps:
+        return
+    same_hold = and_(_t.held_reason == bindparam("hold_reason"), _t.held_step == bindparam("hold_step"))
+    await conn.execute(
+        update(tables.enrollments)
+        .where(
+            _t.id == bindparam("key"),
+            _t.version == bindparam("seen_version"),
+            _t.wakes == bindparam("seen_wakes"),
+        )
+        .values(
+            wake_at=bindparam("until", type_=Instant()),
+            held_reason=bindparam("hold_reason"),
+            held_step=bindparam("hold_step"),
+            held_until=bindparam("hold_until", type_=Instant()),
+            held_since=case((same_hold, _t.held_since), else_=bindparam("hold_since", type_=Instant())),
+        ),
+        [_sleep_row(sleep) for sleep in sorted(sleeps, key=lambda sleep: sleep.seen.enrollment.id)],
+    )
+
+
+def _sleep_row(sleep: Sleep) -> dict[str, object]:
+    if sleep.hold_reason and sleep.hold_since is None:
+        raise ValueError("a hold without the instant it began")
+    enrollment = sleep.seen.enrollment
+    return {
+        "key": enrollment.id,
+        "seen_version": enrollment.version,
+        "seen_wakes": sleep.seen.wakes,
+        "until": sleep.wake_at,
+        "hold_reason": sleep.hold_reason,
+        "hold_step": enrollment.position.step if sleep.hold_reason else "",
+        "hold_until": sleep.hold_until if sleep.hold_reason else None,
+        "hold_since": sleep.hold_since if sleep.hold_reason else None,
+    }
+
+
+# Waking -------------------------------------------------------------------------------------------
+
+
+async def wake(conn: AsyncConnection, ids: Collection[int], at: datetime) -> int:
+    """Look at these enrollments at `at`, or earlier where they are due earlier. Only active and snoozed ones wake."""
+    return await _wake(conn, among(conn, _t.id, ids), at)
+
+
+async def wake_contacts(conn: AsyncConnection, contact_ids: Collection[int], at: datetime) -> int:
+    """The same for all enrollments of these contacts: their fields have changed."""
+    return await _wake(conn, among(conn, _t.contact_id, contact_ids), at)
+
+
+async def wake_sequence(conn: AsyncConnection, sequence: str, at: datetime) -> int:
+    """The same for everybody in a sequence: its file has changed."""
+    return await _wake(conn, _t.sequence == sequence, at)
+
+
+async def wake_held(conn: AsyncConnection, mailbox: str, at: datetime, *, reason: str = "") -> int:
+    """The same for the held enrollments of a mailbox, all or those held for this reason: it has gone away."""
+    held = and_(_t.mailbox == mailbox, _IS_HELD)
+    return await _wake(conn, and_(held, _t.held_reason == reason) if reason else held, at)
+
+
+async def _wake(conn: AsyncConnection, which: ColumnElement[bool], at: datetime) -> int:
+    earlier = case((or_(_t.wake_at.is_(None), _t.wake_at > at), literal(at, Instant())), else_=_t.wake_at)
+    woken = await conn.execute(
+        update(tables.enrollments)
+        .where(which, _t.status.in_((Status.ACTIVE, Status.SNOOZED)))
+        .values(wake_at=earlier, wakes=_t.wakes + 1)
+    )
+    return woken.rowcount
+
+
+# Health -------------------------------------------------------------------------------------------
+
+
+async def load(conn: AsyncConnection, now: datetime) -> dict[str, Load]:
+    """How much is due and how much is held, by mailbox; a mailbox without either is not in the answer."""
+    due_now = await conn.execute(
+        select(_t.mailbox, func.count()).where(_t.wake_at <= now, _IS_DUE, _t.held_reason == "").group_by(_t.mailbox)
+    )
+    held_now = await conn.execute(select(_t.mailbox, func.count()).where(_IS_HELD).group_by(_t.mailbox))
+    due_counts = {row[0]: int(row[1]) for row in due_now}
+    held_counts = {row[0]: int(row[1]) for row in held_now}
+    return {
+        mailbox: Load(due_counts.get(mailbox, 0), held_counts.get(mailbox, 0))
+        for mailbox in sorted(due_counts.keys() | held_counts.keys())
+    }

@@ -1,0 +1,238 @@
+"""Attempts: every message that may have left, with its final bytes, committed before DATA.
+
+`start_many` writes only under the mailbox's lease. `uq_attempts_in_flight` makes a second message in flight for one
+enrollment impossible, `uq_attempts_live` a second one with the same Message-ID that may have been delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, bindparam, func, insert, literal_column, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sequencer.store import tables
+from sequencer.store.addresses import bare
+from sequencer.store.columns import Instant
+from sequencer.store.mailboxes import LeaseLost, hold_lease
+
+_t = tables.attempts.c
+
+
+class AttemptState(StrEnum):
+    """What became of an attempt."""
+
+    STARTED = "started"  # committed; DATA may be under way
+    ACCEPTED = "accepted"
+    DEFERRED = "deferred"
+    REJECTED = "rejected"
+    IN_DOUBT = "in_doubt"
+    NOT_DELIVERED = "not_delivered"  # it was in doubt, and evidence says that it never left
+
+
+LIVE: Final = (AttemptState.STARTED, AttemptState.ACCEPTED, AttemptState.IN_DOUBT)
+"""The states of an attempt that reached, or may have reached, the contact."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttempt:
+    """A message about to leave: `data` is exactly what DATA will carry."""
+
+    enrollment_id: int
+    step: str
+    message_id: str
+    recipient: str
+    subject: str
+    data: bytes
+    started_at: datetime
+    variant: str = ""
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A message that left or may have left; `bytes_of` has its bytes. `message_id` is without angle brackets."""
+
+    id: int
+    enrollment_id: int
+    mailbox: str
+    step: str
+    variant: str
+    template: str
+    message_id: str
+    recipient: str
+    subject: str
+    lease_number: int
+    state: AttemptState
+    answer: str
+    started_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an attempt. With `copy`, a copy of it is to be put into Sent, see `sent_copies`."""
+
+    attempt: int
+    state: AttemptState
+    answer: str
+    at: datetime
+    copy: bool = False
+
+
+async def start_many(
+    conn: AsyncConnection, mailbox: str, lease_number: int, rows: Sequence[NewAttempt]
+) -> tuple[int, ...] | LeaseLost:
+    """Commit (with this transaction) that these messages are about to leave; the ids of the attempts, in order.
+
+    The lease cannot change hands before the transaction ends. When it already has, nothing is written. Raises
+    sqlalchemy's IntegrityError when an enrollment already has a message in flight or a Message-ID is used again.
+    """
+    if not await hold_lease(conn, mailbox, lease_number):
+        return LeaseLost(mailbox)
+    if not rows:
+        return ()
+    values = [
+        {
+            "enrollment_id": row.enrollment_id,
+            "mailbox": mailbox,
+            "step": row.step,
+            "variant": row.variant,
+            "template": row.template,
+            "message_id": bare(row.message_id),
+            "recipient": row.recipient,
+            "subject": row.subject,
+            "lease_number": lease_number,
+            "state": AttemptState.STARTED,
+            "started_at": row.started_at,
+            "bytes": row.data,
+        }
+        for row in rows
+    ]
+    made = await conn.execute(insert(tables.attempts).returning(_t.enrollment_id, _t.id), values)
+    ids = {row.enrollment_id: row.id for row in made}
+    return tuple(ids[row.enrollment_id] for row in rows)
+
+
+async def finish_many(conn: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
+    """Record outcomes, one statement for all. Only an attempt that was started or in doubt can change."""
+    if not outcomes:
+        return
+    await conn.execute(
+        update(tables.attempts)
+        .where(_t.id == bindparam("key"), literal_column(tables.UNFINISHED))
+        .values(
+            state=bindparam("new_state"),
+            answer=bindparam("new_answer"),
+            finished_at=bindparam("at", type_=Instant()),
+            copy_state=bindparam("new_copy"),
+        ),
+        [
+            {
+                "key": outcome.attempt,
+                "new_state": outcome.state,
+                "new_answer": outcome.answer,
+                "at": outcome.at,
+                "new_copy": "pending" if outcome.copy else "",
+            }
+            for outcome in sorted(outcomes, key=lambda outcome: outcome.attempt)
+        ],
+    )
+
+
+async def get(conn: AsyncConnection, attempt_id: int) -> Attempt | None:
+    """One attempt, or None."""
+    return next(iter(await _select(conn, _t.id == attempt_id)), None)
+
+
+async def of_enrollment(conn: AsyncConnection, enrollment_id: int) -> list[Attempt]:
+    """All attempts of an enrollment, the oldest first."""
+    return await _select(conn, _t.enrollment_id == enrollment_id)
+
+
+async def by_message_id(conn: AsyncConnection, message_id: str) -> Attempt | None:
+    """The attempt with this Message-ID that reached, or may have reached, the contact; or None."""
+    return next(iter(await _select(conn, _t.message_id == bare(message_id), literal_column(tables.LIVE))), None)
+
+
+async def orphans(conn: AsyncConnection, mailbox: str, before: int) -> list[Attempt]:
+    """Attempts whose outcome was never committed, started under an earlier lease than number `before`."""
+    return await _select(
+        conn,
+        _t.mailbox == mailbox,
+        literal_column(tables.UNFINISHED),
+        _t.state == AttemptState.STARTED,
+        _t.lease_number < before,
+    )
+
+
+async def in_doubt(conn: AsyncConnection, mailbox: str) -> list[Attempt]:
+    """Attempts of a mailbox that are in doubt, the oldest first."""
+    return await _select(
+        conn, _t.mailbox == mailbox, literal_column(tables.UNFINISHED), _t.state == AttemptState.IN_DOUBT
+    )
+
+
+async def in_doubt_counts(conn: AsyncConnection) -> dict[str, int]:
+    """How many attempts are in doubt, by mailbox; a mailbox without any is not in the answer."""
+    found = await conn.execute(
+        select(_t.mailbox, func.count())
+        .where(literal_column(tables.UNFINISHED), _t.state == AttemptState.IN_DOUBT)
+        .group_by(_t.mailbox)
+    )
+    return {row[0]: int(row[1]) for row in found}
+
+
+async def bytes_of(conn: AsyncConnection, attempt_id: int) -> bytes | None:
+    """Exactly what DATA carried, or None when there is no such attempt."""
+    data: bytes | None = await conn.scalar(select(_t.bytes).where(_t.id == attempt_id))
+    return data
+
+
+async def sent_since(conn: AsyncConnection, mailbox: str, since: datetime) -> list[datetime]:
+    """When messages that reached, or may have reached, somebody were started at or after `since`, in order."""
+    found = await conn.scalars(
+        select(_t.started_at)
+        .where(_t.mailbox == mailbox, _t.started_at >= since, _t.state.in_(LIVE))
+        .order_by(_t.started_at)
+    )
+    return list(found)
+
+
+async def first_sent(conn: AsyncConnection, mailbox: str) -> datetime | None:
+    """When the mailbox sent its first message (the ramp-up counts from there), or None."""
+    first: datetime | None = await conn.scalar(
+        select(_t.started_at).where(_t.mailbox == mailbox, _t.state.in_(LIVE)).order_by(_t.started_at).limit(1)
+    )
+    return first
+
+
+_COLUMNS: Final = (
+    _t.id,
+    _t.enrollment_id,
+    _t.mailbox,
+    _t.step,
+    _t.variant,
+    _t.template,
+    _t.message_id,
+    _t.recipient,
+    _t.subject,
+    _t.lease_number,
+    _t.state,
+    _t.answer,
+    _t.started_at,
+    _t.finished_at,
+)
+
+
+async def _select(conn: AsyncConnection, *where: ColumnElement[bool]) -> list[Attempt]:
+    found = await conn.execute(select(*_COLUMNS).where(*where).order_by(_t.id))
+    return [_attempt(row) for row in found]
+
+
+def _attempt(row: Row[*tuple[Any, ...]]) -> Attempt:
+    return Attempt(**{**row._mapping, "state": AttemptState(row.state)})

@@ -1,0 +1,242 @@
+"""Where the data lives, and its transactions.
+
+SQLite: write-ahead log, full sync, one writer; every writing transaction is BEGIN IMMEDIATE, so what it reads cannot
+change before it commits. PostgreSQL: READ COMMITTED to write; the aggregates lock the rows they compare. Reading
+transactions see one snapshot and cannot write, on both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from sequencer.store.columns import dump_json
+
+Dialect = Literal["sqlite", "postgresql"]
+
+BUSY_SECONDS: Final = 30
+"""How long a writer waits for another process's transaction on the same SQLite file."""
+
+CONNECT_SECONDS: Final = 15
+
+
+class CannotOpen(Exception):
+    """The database cannot be used; the message is for a person, names the way out and holds no password."""
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteFile:
+    """A database in a file of this machine."""
+
+    path: Path  # absolute
+
+    def __str__(self) -> str:
+        return f"sqlite:///{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A database on a PostgreSQL server; `dsn` may hold a password and is never shown."""
+
+    dsn: str = field(repr=False)
+    shown: str
+
+    def __str__(self) -> str:
+        return self.shown
+
+
+Location = SqliteFile | PostgresServer
+
+
+def locate(url: str) -> Location:
+    """What a database URL means: `sqlite:///relative/to/cwd.db`, `sqlite:////absolute.db`, or anything libpq takes
+    that begins with `postgresql://`. Raises CannotOpen for any other."""
+    scheme, _, rest = url.strip().partition("://")
+    match scheme.lower():
+        case "sqlite":
+            path = rest.removeprefix("/")
+            if not rest.startswith("/") or not path or path.startswith(":memory:"):
+                raise CannotOpen("a SQLite database needs a file: sqlite:///data/sequencer.db")
+            return SqliteFile(Path(path).absolute())
+        case "postgresql" | "postgres" | "postgresql+asyncpg":
+            dsn = f"postgresql://{rest}"
+            return PostgresServer(dsn, _without_password(dsn))
+        case _:
+            raise CannotOpen("the database must be sqlite:///path/to/file.db or postgresql://user@host/name")
+
+
+def _without_password(dsn: str) -> str:
+    try:
+        parts = urlsplit(dsn)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        raise CannotOpen(
+            "the postgresql:// address cannot be read; write special characters of the password as %XX (/ is %2F)"
+        ) from None
+    user = f"{parts.username}@" if parts.username else ""
+    return f"postgresql://{user}{parts.hostname or ''}{port}{parts.path}"
+
+
+@dataclass(slots=True)
+class Database:
+    """An open database. Create it with `open`, end it with `close`; belongs to one event loop."""
+
+    location: Location
+    writer: AsyncEngine = field(repr=False)
+    reader: AsyncEngine = field(repr=False)
+    _one_writer: asyncio.Lock | None = field(default=None, repr=False)
+    _writing: asyncio.Task[Any] | None = field(default=None, repr=False)
+
+    @staticmethod
+    async def open(url: str) -> Database:
+        """Connect, creating an SQLite file and its folder (readable by this user only) when they are not there.
+
+        The tables are made by `migrate.upgrade`. Raises CannotOpen.
+        """
+        match locate(url):
+            case SqliteFile() as location:
+                database = _open_sqlite(location)
+            case PostgresServer() as location:
+                database = _open_postgresql(location)
+        try:
+            async with database.read() as conn:
+                await conn.execute(text("SELECT 1"))
+        except (DBAPIError, OSError, TimeoutError, ValueError, _postgres_error()) as error:
+            await database.close()
+            raise CannotOpen(f"cannot open {location}: {_plain(error, location)}") from None
+        return database
+
+    @property
+    def dialect(self) -> Dialect:
+        return "sqlite" if isinstance(self.location, SqliteFile) else "postgresql"
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """A writing transaction: committed at the end, rolled back when an exception leaves the block.
+
+        Cancelled during the commit itself, either may have happened. Raises RuntimeError when one task begins a
+        second one inside the first: on SQLite it would wait for itself.
+        """
+        task = asyncio.current_task()
+        if self._one_writer is None:
+            async with self.writer.begin() as conn:
+                yield conn
+            return
+        if self._writing is task:
+            raise RuntimeError("a writing transaction inside another one of the same task")
+        async with self._one_writer:
+            self._writing = task
+            try:
+                async with self.writer.begin() as conn:
+                    yield conn
+            finally:
+                self._writing = None
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A reading transaction: one snapshot; writing in it is an error."""
+        async with self.reader.begin() as conn:
+            yield conn
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.reader.dispose()
+        await self.writer.dispose()
+
+
+def _open_sqlite(location: SqliteFile) -> Database:
+    path = location.path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise CannotOpen(f"cannot open the database file {path}: {error.strerror}") from None
+    return Database(
+        location,
+        writer=_sqlite_engine(path, "BEGIN IMMEDIATE", {}, connections=1),
+        reader=_sqlite_engine(path, "BEGIN", {"query_only": "ON"}, connections=4),
+        _one_writer=asyncio.Lock(),
+    )
+
+
+def _sqlite_engine(path: Path, begin: str, pragmas: Mapping[str, str], connections: int) -> AsyncEngine:
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        pool_size=connections,
+        max_overflow=0,
+        json_serializer=dump_json,
+        hide_parameters=True,  # errors must not carry people's data into logs
+        connect_args={"timeout": BUSY_SECONDS},
+    )
+    settings = {"journal_mode": "WAL", "synchronous": "FULL", "foreign_keys": "ON", **pragmas}
+
+    # sqlite3 would begin its transactions too late (at the first write) and end them behind our back.
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, entry: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for name, value in settings.items():
+            cursor.execute(f"PRAGMA {name} = {value}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def on_begin(conn: Any) -> None:
+        conn.exec_driver_sql(begin)
+
+    return engine
+
+
+def _open_postgresql(location: PostgresServer) -> Database:
+    try:
+        import asyncpg  # an extra: SQLite needs no driver
+    except ImportError:
+        raise CannotOpen("PostgreSQL needs the driver: pip install 'follow-up-sequencer[postgresql]'") from None
+
+    async def connect() -> Any:
+        return await asyncpg.connect(
+            location.dsn, timeout=CONNECT_SECONDS, server_settings={"application_name": "sequencer"}
+        )
+
+    writer = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=8,
+        max_overflow=8,
+        pool_pre_ping=True,  # a restarted server costs a new connection, not an error
+        json_serializer=dump_json,
+        hide_parameters=True,
+    )
+    reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return Database(location, writer, reader)
+
+
+def _postgres_error() -> type[BaseException]:
+    try:
+        import asyncpg
+    except ImportError:
+        return sqlite3.Error
+    error: type[BaseException] = asyncpg.PostgresError
+    return error
+
+
+def _plain(error: BaseException, location: Location) -> str:
+    """One line of why, without a password even if the driver repeats what it was given."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    if isinstance(error, ValueError) and isinstance(location, PostgresServer):
+        return "the address cannot be read; write special characters of the password as %XX"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CONNECT_SECONDS} s"
+    return re.sub(r"^<class '[^']*'>:\s*", "", str(cause)).partition("\n")[0] or type(cause).__name__

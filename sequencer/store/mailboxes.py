@@ -1,0 +1,171 @@
+"""Mailboxes: their state, the lease that makes one worker their owner, and how far their folders have been read.
+
+The lease number only grows. A worker that was frozen and wakes up after another took its mailbox still holds the old
+number, and nothing can be committed under an old number: `hold_lease` locks the row and compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sequencer.store import tables
+from sequencer.store.statements import database_clock, upsert
+
+_t = tables.mailboxes.c
+_f = tables.folders.c
+
+
+class MailboxState(StrEnum):
+    """Whether a mailbox may send."""
+
+    OK = "ok"
+    HELD = "held"  # something is unreachable or refused us; tried again
+    HALTED = "halted"  # somebody has to act
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxRow:
+    """A mailbox as the database knows it. `lease_until` is by the database's clock."""
+
+    name: str
+    state: MailboxState
+    reason: str
+    since: datetime
+    inbox_read_at: datetime | None
+    lease_owner: str
+    lease_number: int
+    lease_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLost:
+    """Another worker owns the mailbox now; nothing was written."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a folder has been read: every UID up to `last_uid` of this UIDVALIDITY (RFC 3501 §2.3.1.1)."""
+
+    uidvalidity: int
+    last_uid: int
+    read_at: datetime | None = None
+
+
+async def register(conn: AsyncConnection, names: Collection[str], now: datetime) -> None:
+    """Make the rows of mailboxes that are new; the others stay as they are."""
+    rows = [{"name": name, "state": MailboxState.OK, "since": now} for name in sorted(names)]
+    if rows:
+        await conn.execute(upsert(conn, tables.mailboxes).on_conflict_do_nothing(), rows)
+
+
+async def listing(conn: AsyncConnection) -> list[MailboxRow]:
+    """All mailboxes ever registered, by name."""
+    found = await conn.execute(select(tables.mailboxes).order_by(_t.name))
+    return [_row(row) for row in found]
+
+
+async def get(conn: AsyncConnection, name: str) -> MailboxRow | None:
+    """One mailbox, or None when it was never registered."""
+    row = (await conn.execute(select(tables.mailboxes).where(_t.name == name))).one_or_none()
+    return None if row is None else _row(row)
+
+
+async def set_state(conn: AsyncConnection, name: str, state: MailboxState, reason: str, now: datetime) -> bool:
+    """Change the state; `since` moves only when the state or the reason is another. True when something changed."""
+    changed = await conn.execute(
+        update(tables.mailboxes)
+        .where(_t.name == name, or_(_t.state != state, _t.reason != reason))
+        .values(state=state, reason=reason, since=now)
+    )
+    return changed.rowcount == 1
+
+
+async def set_inbox_read(conn: AsyncConnection, name: str, at: datetime) -> None:
+    """All folders have been read to their end, as of `at`. Never moves back."""
+    await conn.execute(
+        update(tables.mailboxes)
+        .where(_t.name == name, or_(_t.inbox_read_at.is_(None), _t.inbox_read_at < at))
+        .values(inbox_read_at=at)
+    )
+
+
+# The lease ----------------------------------------------------------------------------------------
+
+
+async def take(conn: AsyncConnection, name: str, owner: str, seconds: float, *, evict: bool = False) -> int | None:
+    """Become the owner for so many seconds; returns the lease number, or None while somebody else is the owner.
+
+    `owner` must be unique to a process. With `evict`, an unexpired lease is taken too: only for who holds the lock on
+    the SQLite file (`claim`), where the former owner is known to be dead.
+    """
+    free = or_(_t.lease_until.is_(None), _t.lease_until <= database_clock(conn), _t.lease_owner == owner)
+    taken = await conn.execute(
+        update(tables.mailboxes)
+        .where(_t.name == name, *([] if evict else [free]))
+        .values(lease_owner=owner, lease_number=_t.lease_number + 1, lease_until=database_clock(conn, seconds))
+        .returning(_t.lease_number)
+    )
+    number: int | None = taken.scalar_one_or_none()
+    return number
+
+
+async def renew(conn: AsyncConnection, name: str, number: int, seconds: float) -> bool:
+    """Stay the owner for so many seconds from now. False when the lease was lost."""
+    renewed = await conn.execute(
+        update(tables.mailboxes)
+        .where(_t.name == name, _t.lease_number == number, _t.lease_until.is_not(None))
+        .values(lease_until=database_clock(conn, seconds))
+    )
+    return renewed.rowcount == 1
+
+
+async def release(conn: AsyncConnection, name: str, number: int) -> None:
+    """Give the mailbox back, if it is still held under this number."""
+    await conn.execute(
+        update(tables.mailboxes)
+        .where(_t.name == name, _t.lease_number == number)
+        .values(lease_owner="", lease_until=None)
+    )
+
+
+async def hold_lease(conn: AsyncConnection, name: str, number: int) -> bool:
+    """Whether the lease is still held under this number; if so, nobody can take it before this transaction ends."""
+    mine = and_(_t.name == name, _t.lease_number == number, _t.lease_until.is_not(None))
+    held = await conn.execute(select(_t.name).where(mine).with_for_update(key_share=True))
+    return held.one_or_none() is not None
+
+
+# The folders --------------------------------------------------------------------------------------
+
+
+async def cursor(conn: AsyncConnection, mailbox: str, folder: str) -> Cursor | None:
+    """How far the folder has been read, or None when it never was."""
+    row = (
+        await conn.execute(
+            select(_f.uidvalidity, _f.last_uid, _f.read_at).where(_f.mailbox == mailbox, _f.folder == folder)
+        )
+    ).one_or_none()
+    return None if row is None else Cursor(row.uidvalidity, row.last_uid, row.read_at)
+
+
+async def set_cursor(conn: AsyncConnection, mailbox: str, folder: str, at: Cursor) -> None:
+    """Remember how far the folder has been read: in the same transaction as what the messages led to."""
+    values = {"uidvalidity": at.uidvalidity, "last_uid": at.last_uid, "read_at": at.read_at}
+    await conn.execute(
+        upsert(conn, tables.folders)
+        .values(mailbox=mailbox, folder=folder, **values)
+        .on_conflict_do_update(index_elements=["mailbox", "folder"], set_=values)
+    )
+
+
+def _row(row: Row[*tuple[Any, ...]]) -> MailboxRow:
+    return MailboxRow(**{**row._mapping, "state": MailboxState(row.state)})
