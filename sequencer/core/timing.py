@@ -188,7 +188,10 @@ def _around(wall: datetime, when: When, calendar: Calendar) -> datetime:
 
 
 def _on_day_at(instant: datetime, when: When, calendar: Calendar, *, not_before: bool) -> datetime:
-    """`on Tuesday` and `at 09:30` applied to an instant; without `not_before`, the time on that very day."""
+    """`on Tuesday` and `at 09:30` applied to an instant.
+
+    With `not_before`, the first instant at or after this one that is such a time; without, the time on that very day.
+    """
     if when.at is None and when.weekday is None:
         return instant
     wall = _wall(instant, calendar.zone)
@@ -198,10 +201,13 @@ def _on_day_at(instant: datetime, when: When, calendar: Calendar, *, not_before:
     if when.at is not None:
         due = _instant(datetime.combine(day, when.at), calendar.zone)
         return _instant(datetime.combine(again, when.at), calendar.zone) if not_before and due < instant else due
-    if not _over(datetime.combine(day, wall.time()), calendar):
-        return instant if not ahead else _instant(datetime.combine(day, wall.time()), calendar.zone)
-    # Later than the hours of that weekday: hours would shift it to the day after, and the weekday be lost.
-    return _instant(datetime.combine(again if not_before and not ahead else day, time()), calendar.zone)
+    # When the hours of that weekday are over, they would shift it to the day after, and the weekday be lost.
+    over = _over(datetime.combine(day, wall.time()), calendar)
+    if not ahead and not over:
+        return instant
+    if not_before:
+        return _instant(datetime.combine(day if ahead else again, time()), calendar.zone)
+    return _instant(datetime.combine(day, time() if over else wall.time()), calendar.zone)
 
 
 def _over(wall: datetime, calendar: Calendar) -> bool:

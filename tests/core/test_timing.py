@@ -196,11 +196,12 @@ def test_waits_count_from_the_last_touch_or_sign_of_life() -> None:
         ("on Monday at 09:30", "Mon 2026-10-12 09:30"),
         ("on Tuesday at 09:30", "Tue 2026-10-06 09:30"),
         ("on Monday", "Mon 2026-10-05 10:00"),
-        ("on Tuesday", "Tue 2026-10-06 10:00"),
+        ("on Tuesday", "Tue 2026-10-06 00:00"),
         # later than the hours of that weekday: else the hours would shift it to the day after
         ("9 hours later on Monday", "Mon 2026-10-12 00:00"),
         ("9 hours later on Tuesday", "Tue 2026-10-06 00:00"),
         ("15 hours later on Tuesday", "Tue 2026-10-06 01:00"),
+        ("15 hours later on Wednesday", "Wed 2026-10-07 00:00"),
         # days of the enrollment
         ("day 1", "Mon 2026-10-05 10:00"),
         ("day 1 at 09:30", "Mon 2026-10-05 09:30"),
