@@ -128,7 +128,8 @@ def _failures(mail: Mail, notice: str, original: Original, signs: _Signs) -> tup
     if signs.null_path and signs.subject and (signs.sentence or signs.answer):
         return prose, "wording", 0.9
     unwatched = signs.automatic or _no_person(mail)
-    if signs.subject and signs.sentence and named and unwatched and (signs.answer or _of_mail(notice)):
+    stranger = any(failure.recipient and failure.recipient.lower() not in _parties(mail) for failure in prose)
+    if signs.subject and signs.sentence and stranger and unwatched and (signs.answer or _of_mail(notice)):
         return prose, "wording", 0.8
     if signs.machine and signs.subject and (found := _flufl(mail)):
         return tuple(Failure(address, answer=notice[:1500]) for address in found), "flufl.bounce", 0.8
@@ -138,6 +139,11 @@ def _failures(mail: Mail, notice: str, original: Original, signs: _Signs) -> tup
 def _no_person(mail: Mail) -> bool:
     """Nobody's own name stands in From, and the mail answers nothing."""
     return not mail.from_name and not mail.in_reply_to and not mail.references
+
+
+def _parties(mail: Mail) -> set[str]:
+    addressed = find_addresses(mail.headers.get("to")[:8000])
+    return {address.lower() for address in (mail.from_address, mail.reply_to, *addressed)}
 
 
 def _of_mail(notice: str) -> bool:
@@ -233,5 +239,6 @@ def _delayed(mail: Mail, notice: str, bad: list[Failure]) -> bool:
 
 
 def _mailer(mail: Mail, notice: str) -> str:
-    header = " ".join(f"{name}: {value[:120]}" for name, value in mail.headers.order[:60] if name != "to")
-    return mailer_of(f"{header}\n{notice[:3000]}")
+    told = " ".join(mail.headers.get(name)[:300] for name in ("from", "subject", "x-mailer", "message-id"))
+    report = " ".join(part.text[:2000] for part in mail.parts[:4] if "delivery-status" in part.content_type)
+    return mailer_of(f"{told} {' '.join(mail.headers)}\n{report}\n{notice[:3000]}")

@@ -55,7 +55,7 @@ _HELPERS = re.compile(
 
 _SHAPES: Final = tuple(
     (weight, re.compile(shape.pattern.replace("ADDRESS", f"(?P<address>{ADDRESS.pattern})"), shape.flags))
-    for weight, shape in ((5, _ALONE), (6, _LEADS), (6, _NAMED), (4, _TO), (4, _NAMED_PERSON), (4, _HEADED))
+    for weight, shape in ((6, _ALONE), (6, _LEADS), (6, _NAMED), (4, _TO), (4, _NAMED_PERSON), (4, _HEADED))
 )
 
 
@@ -114,15 +114,15 @@ def _next(lines: list[str], index: int) -> str:
 
 def _weigh(line: str, following: str) -> Iterable[tuple[str, int]]:
     """Every address of a line with the weight of its place."""
+    answered = bool(_ANSWER.search(line))
     shaped: dict[int, int] = {}
     for weight, shape in _SHAPES:
-        for match in shape.finditer(line):
+        for match in shape.finditer(line) if weight > 4 or not answered else ():
             start = match.start("address")
             shaped[start] = max(shaped.get(start, 0), weight)
-    answered = bool(_ANSWER.search(line))
     for match in ADDRESS.finditer(line):
         weight = shaped.get(match.start(), 1)
-        if answered:
+        if answered and (weight > 4 or line[match.start() - 1 : match.start()] in ("<", "[", "(", "=")):
             weight += 3
         elif weight > 1 and _ANSWER.search(following):
             weight += 2

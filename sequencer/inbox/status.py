@@ -29,6 +29,17 @@ _COMMAND = re.compile(r"^\s{0,8}>>> ?(mail|rcpt|data|helo|ehlo|bdat|\.)", re.IGN
 _REFUSAL = re.compile(r"^\s{0,8}<<< ?[45]\d\d")
 _COMMANDS: Final[Mapping[str, str]] = {"bdat": "data", ".": "data", "helo": "connect", "ehlo": "connect"}
 
+_DECISIVE: Final[Mapping[str, Reason]] = {
+    "7.124": Reason.REFUSED,
+    "7.129": Reason.REFUSED,
+    "7.133": Reason.REFUSED,
+    "7.134": Reason.REFUSED,
+    "7.136": Reason.REFUSED,
+    "2.121": Reason.SYSTEM,
+    "2.122": Reason.SYSTEM,
+}
+"""Codes that say more than their words: groups that take no mail from outside say "sender not authenticated"."""
+
 _BY_STATUS: Final[Mapping[str, Reason]] = {
     "1.0": Reason.REFUSED,
     "1.1": Reason.UNKNOWN_USER,
@@ -40,6 +51,7 @@ _BY_STATUS: Final[Mapping[str, Reason]] = {
     "1.8": Reason.SENDER,
     "1.10": Reason.UNKNOWN_USER,
     "1.351": Reason.UNKNOWN_USER,
+    "1.90": Reason.RATE,
     "2.1": Reason.DISABLED,
     "2.2": Reason.FULL,
     "2.3": Reason.TOO_LARGE,
@@ -59,12 +71,21 @@ _BY_STATUS: Final[Mapping[str, Reason]] = {
     "7.13": Reason.DISABLED,
     "7.25": Reason.BLOCKED,
     "7.28": Reason.RATE,
+    "7.57": Reason.SENDER,
+    "7.60": Reason.SENDER,
+    "7.501": Reason.SENDER,
+    "7.502": Reason.SENDER,
+    "7.503": Reason.SENDER,
     "7.508": Reason.RATE,
     "7.509": Reason.UNAUTHENTICATED,
     "7.510": Reason.SENDER,
     "7.511": Reason.BLOCKED,
     "7.515": Reason.UNAUTHENTICATED,
     "7.650": Reason.BLOCKED,
+    "7.703": Reason.BLOCKED,
+    "7.705": Reason.RATE,
+    "7.708": Reason.BLOCKED,
+    "7.750": Reason.SENDER,
 }
 """IANA's Simple Mail Transfer Protocol Enhanced Status Codes, and Microsoft's own (its NDR documentation)."""
 
@@ -97,7 +118,7 @@ def judge(answer: str, status: str = "", phase: str = "", around: str = "") -> V
     answer = answer[:MOST_ANSWER]
     code = _better_code(answer, status)
     phase = phase or phase_of(answer)
-    reason = _by_words(answer, phase)
+    reason = _DECISIVE.get(code.partition(".")[2]) or _by_words(answer, phase)
     if reason is Reason.UNKNOWN:
         reason = _by_code(code, answer, phase)
     if reason in (Reason.UNKNOWN, Reason.SYSTEM) and around:
@@ -160,7 +181,7 @@ def _by_code(code: str, answer: str, phase: str) -> Reason:
     if phase == "mail" and reason in (*PERMANENT, Reason.UNKNOWN):
         return Reason.SENDER
     if phase == "connect" and reason in (*PERMANENT, Reason.UNKNOWN):
-        return Reason.BLOCKED
+        return Reason.BLOCKED if _BASIC.search(answer) and kind != "4" else Reason.NETWORK
     return _by_basic(answer, phase) if reason is Reason.UNKNOWN else reason
 
 
