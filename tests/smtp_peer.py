@@ -133,10 +133,7 @@ class SmtpPeer:
             connection.farewell(reply)
 
     def take(self, phase: Phase) -> Action | None:
-        action = self._once[phase].popleft() if self._once[phase] else self._always.get(phase)
-        if action is not None:
-            self.reached[phase].set()
-        return action
+        return self._once[phase].popleft() if self._once[phase] else self._always.get(phase)
 
     async def start(self, port: int = 0) -> None:
         loop = asyncio.get_running_loop()
@@ -191,9 +188,9 @@ class _Handler:
         action = self._peer.take("end")
         match action:
             case Say(reply) if not reply.startswith("2"):
-                await server.perform(action)
+                await server.perform("end", action)
             case Drop(accepting=False) | Stall(accepting=False):
-                await server.perform(action)
+                await server.perform("end", action)
         if self._peer.forward is not None:
             try:
                 await asyncio.to_thread(self._peer.forward, mail)
@@ -201,7 +198,7 @@ class _Handler:
                 return f"451 4.3.0 {type(error).__name__}"
         self._peer.accepted.append(mail)
         if action is not None:
-            await server.perform(action)
+            await server.perform("end", action)
         server.phase = "accepted"
         return f"250 2.0.0 Ok: queued as {len(self._peer.accepted)}"
 
@@ -260,8 +257,9 @@ class _Connection(SMTP):
         if isinstance(self.transport, asyncio.WriteTransport):
             self.transport.abort()
 
-    async def perform(self, action: Action) -> None:
+    async def perform(self, phase: Phase, action: Action) -> None:
         """Do it, and leave the method of the command that this was about."""
+        self._peer.reached[phase].set()
         match action:
             case Say(reply, then_drop):
                 self._writer.write(reply.encode() + b"\r\n")
@@ -278,18 +276,18 @@ class _Connection(SMTP):
     async def push(self, status: Any) -> None:
         action = self._peer.take(self.phase) if self.phase not in ("end", "accepted") else None
         if action is not None:
-            await self.perform(action)
+            await self.perform(self.phase, action)
         await super().push(status)
         if self.phase == "data" and str(status).startswith("354"):
             self.phase = "end"
             action = self._peer.take("body")
             if action is not None:
                 await self._reader.readuntil(b"\r\n\r\n")
-                await self.perform(action)
+                await self.perform("body", action)
         elif self.phase == "accepted":
             action = self._peer.take("accepted")
             if action is not None:
-                await self.perform(action)
+                await self.perform("accepted", action)
 
     async def _in(self, phase: Phase, name: str, method: Callable[[Any], Awaitable[None]], arg: Any) -> None:
         self.phase = phase

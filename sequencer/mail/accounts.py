@@ -6,6 +6,7 @@ import asyncio
 import base64
 import functools
 import ipaddress
+import re
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -150,5 +151,5 @@ def without_secrets(text: str, *secrets: str) -> str:
     for secret in secrets:
         if len(secret) >= 4:
             encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
-            text = text.replace(secret, "***").replace(encoded, "***")
+            text = re.sub(f"{re.escape(secret)}|{re.escape(encoded)}=*", "***", text)
     return text

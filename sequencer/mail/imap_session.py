@@ -49,7 +49,7 @@ class ImapSession:
         self.account = account
         self.capabilities: frozenset[str] = frozenset()
         self._wire: Wire | None = None
-        self._secrets = [account.password]
+        self._secrets = [account.password, f"\0{account.username}\0{account.password}"]
 
     @property
     def is_open(self) -> bool:
@@ -177,7 +177,7 @@ class ImapSession:
             if "AUTH=XOAUTH2" not in self.capabilities:
                 return Unreachable("config", f"{account.host} does not take XOAUTH2 logins", temporary=False)
             try:
-                self._secrets = [account.password, await account.token()]
+                self._secrets[2:] = [await account.token()]
             except Exception as error:  # whatever the token's source raises: no token
                 return Unreachable("auth", f"no access token: {type(error).__name__}", temporary=True)
             reply = await self._xoauth2(self._secrets[-1])

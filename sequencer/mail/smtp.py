@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from aiosmtplib import SMTP
 from aiosmtplib.errors import (
@@ -22,9 +23,9 @@ from aiosmtplib.errors import (
     SMTPHeloError,
     SMTPResponseException,
     SMTPServerDisconnected,
-    SMTPTimeoutError,
 )
 from aiosmtplib.protocol import normalize_message_line_endings
+from aiosmtplib.response import SMTPResponse
 
 from sequencer.mail.accounts import (
     BadAuthority,
@@ -39,6 +40,7 @@ from sequencer.mail.accounts import (
 from sequencer.mail.addresses import BadAddress, wire_address
 from sequencer.mail.answers import Blame, Phase, classify
 
+_T = TypeVar("_T")
 _QUIT_TIMEOUT = 5.0
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 
@@ -101,6 +103,7 @@ class SmtpLine:
         self._client: SMTP | None = None
         self._used_at = 0.0
         self._stale = False
+        self._secrets = [account.password, f"\0{account.username}\0{account.password}"]
         self.outcome: Outcome | None = None
         """How the last `deliver` ended; if it was cancelled, what is known of it."""
 
@@ -125,7 +128,7 @@ class SmtpLine:
                 start_tls=False,
                 tls_context=context,
                 local_hostname=account.helo_name,
-                timeout=account.timeout,
+                timeout=None,  # see _in_time
             )
             problem = await self._begin(client)
         except BadAuthority as error:
@@ -163,10 +166,10 @@ class SmtpLine:
                 answer = f"the message has {size} bytes, the server takes {limit} at most"
                 return Refused("mail", 552, answer, temporary=False, blame="message")
             options = [b"SIZE=%d" % size] if "size" in client.esmtp_extensions else []
-            reply = await client.execute_command(b"MAIL", b"FROM:<%s>" % wire_sender.encode("ascii"), *options)
+            reply = await self._command(client, b"MAIL", b"FROM:<%s>" % wire_sender.encode("ascii"), *options)
             if 200 <= reply.code < 300:
                 phase = "rcpt"
-                reply = await client.execute_command(b"RCPT", b"TO:<%s>" % wire_recipient.encode("ascii"))
+                reply = await self._command(client, b"RCPT", b"TO:<%s>" % wire_recipient.encode("ascii"))
         except (SMTPException, OSError) as error:
             return self._lost(phase, _describe(error))
         except BaseException:
@@ -203,7 +206,7 @@ class SmtpLine:
         if client is None or not client.is_connected:
             return
         try:
-            reply = await client.execute_command(b"RSET")
+            reply = await self._command(client, b"RSET")
         except (SMTPException, OSError):
             self._abort()
             return
@@ -222,22 +225,23 @@ class SmtpLine:
             return
         try:
             if client.is_connected:
-                await client.execute_command(b"QUIT", timeout=_QUIT_TIMEOUT)
+                await _in_time(client.execute_command(b"QUIT", timeout=None), _QUIT_TIMEOUT)
         except (SMTPException, OSError):
             pass
         finally:
             self._abort()
 
     async def _begin(self, client: SMTP) -> Unreachable | None:
-        await client.connect()
-        await client.ehlo()
+        timeout = self._account.timeout
+        await _in_time(client.connect(), timeout)
+        await _in_time(client.ehlo(), timeout)
         if self._account.tls == "starttls":
             if not client.supports_extension("starttls"):
                 message = f"{self._account.host}:{self._account.port} does not offer STARTTLS"
                 return Unreachable("tls", message, temporary=False)
-            await client.starttls()
-            await client.ehlo()
-        return await self._log_in(client)
+            await _in_time(client.starttls(), timeout)
+            await _in_time(client.ehlo(), timeout)
+        return await _in_time(self._log_in(client), timeout)
 
     async def _log_in(self, client: SMTP) -> Unreachable | None:
         account = self._account
@@ -249,6 +253,7 @@ class SmtpLine:
                 token = await account.token()
             except Exception as error:  # whatever the token's source raises: no token
                 return Unreachable("auth", f"no access token: {type(error).__name__}", temporary=True)
+            self._secrets[2:] = [token]
             await client.auth_xoauth2(account.username, token)
         elif account.username:
             for name, method in (("plain", client.auth_plain), ("login", client.auth_login)):
@@ -265,7 +270,7 @@ class SmtpLine:
         account = self._account
         match error:
             case SMTPAuthenticationError():
-                answer = without_secrets(error.message, account.password)
+                answer = without_secrets(error.message, *self._secrets)
                 message = f"{account.host} refused the login of {account.username}: {error.code} {answer}"
                 return Unreachable("auth", message, temporary=error.code < 500, code=error.code)
             case SMTPConnectResponseError() | SMTPHeloError():
@@ -281,11 +286,11 @@ class SmtpLine:
 
     async def _freshen(self, client: SMTP) -> bool:
         if asyncio.get_running_loop().time() - self._used_at > self._account.probe_after:
-            reply = await client.execute_command(b"NOOP")
+            reply = await self._command(client, b"NOOP")
             if reply.code != 250:
                 return False
         if self._stale:
-            reply = await client.execute_command(b"RSET")
+            reply = await self._command(client, b"RSET")
             if reply.code != 250:
                 return False
             self._stale = False
@@ -295,7 +300,7 @@ class SmtpLine:
         protocol = client.protocol
         self.outcome = Refused("data", 0, "cancelled before the message went out", temporary=True, blame="server")
         try:
-            reply = await client.execute_command(b"DATA")
+            reply = await self._command(client, b"DATA")
             if reply.code != 354 or protocol is None:
                 return self._refused("data", reply.code, reply.message)
             protocol.write(body)
@@ -303,7 +308,7 @@ class SmtpLine:
             return self._lost("data", _describe(error))
         self.outcome = Doubtful("cancelled while waiting for the answer to the message")
         try:
-            reply = await protocol.read_response(timeout=self._account.final_timeout)
+            reply = await _in_time(protocol.read_response(timeout=None), self._account.final_timeout)
         except (SMTPException, OSError) as error:
             self._abort()
             return Doubtful(f"the message went out, then: {_describe(error)}")
@@ -318,11 +323,14 @@ class SmtpLine:
             )
         return self._refused("end", reply.code, reply.message)
 
+    async def _command(self, client: SMTP, *words: bytes) -> SMTPResponse:
+        return await _in_time(client.execute_command(*words, timeout=None), self._account.timeout)
+
     def _refused(self, phase: Phase, code: int, answer: str) -> Refused:
         if code == 421 or code < 400:  # closing, or an answer to something else: this session is over
             self._abort()
         verdict = classify(phase, code, answer)
-        return Refused(phase, code, without_secrets(answer, self._account.password), verdict.temporary, verdict.blame)
+        return Refused(phase, code, without_secrets(answer, *self._secrets), verdict.temporary, verdict.blame)
 
     def _lost(self, phase: Phase, reason: str) -> Refused:
         self._abort()
@@ -341,6 +349,13 @@ class SmtpLine:
         client.close()
 
 
+async def _in_time(doing: Awaitable[_T], seconds: float) -> _T:
+    """Await with a limit; TimeoutError. aiosmtplib's own limits are `asyncio.wait_for`, which up to Python 3.11
+    swallows a cancellation that coincides with the answer: a daemon told to stop would go on."""
+    async with asyncio.timeout(seconds):
+        return await doing
+
+
 def _dotted(data: bytes) -> bytes:
     """Dot-stuffed and ended (RFC 5321 §4.5.2); line ends other than CRLF do not get through."""
     lines = data.count(b"\r\n")
@@ -353,7 +368,7 @@ def _dotted(data: bytes) -> bytes:
 
 def _describe(error: Exception) -> str:
     match error:
-        case SMTPTimeoutError():
+        case TimeoutError():
             return "no reply in time"
         case SMTPServerDisconnected():
             return "the connection was lost"
