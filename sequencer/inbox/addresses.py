@@ -19,6 +19,7 @@ ADDRESS: Final = re.compile(rf"(?<!{_BEFORE}){_LOCAL}@(?:{_LABEL}\.){{0,10}}{_LA
 MESSAGE_ID: Final = re.compile(r"<([^<>\s@]{1,250}@[^<>\s@]{1,250})>")
 _BARE_ID = re.compile(r"[^<>\s@,;()]{1,250}@[^<>\s@,;()]{1,250}")
 _IN_ANGLES = re.compile(r"<\s{0,5}([^<>]{1,320}?)\s{0,5}>")
+_ANGLES = re.compile(r"<[^<>]{0,320}>")
 _COMMENT = re.compile(r"\(([^()]{0,200})\)")
 
 
@@ -58,7 +59,7 @@ def split_mailbox(value: str) -> tuple[str, str]:
     if addresses:
         comment = _COMMENT.search(value)
         return addresses[0], _name(comment[1]) if comment else ""
-    return "", _name(_IN_ANGLES.sub("", value))
+    return "", _name(_ANGLES.sub("", value))
 
 
 def _name(value: str) -> str:

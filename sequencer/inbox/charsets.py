@@ -72,12 +72,14 @@ def decode_bytes(data: bytes, charset: str = "") -> str:
         return clean(data.decode("ascii"))
     label = charset.strip().strip("\"'").lower()[:40]
     codec = "" if label in _UNDECLARED else _codec(label)
+    if codec in ("", "cp1252", "utf-8") and _JAPANESE_ESCAPE.search(data):
+        codec = "iso2022_jp_ext"
     if not codec.startswith(("utf-16", "utf-32", "utf-7", "iso2022", "hz")):
         text = _as_utf8(data, labelled=codec == "utf-8")
         if text is not None:
             return clean(text)
     if codec in ("", "utf-8"):
-        codec = "iso2022_jp_ext" if _JAPANESE_ESCAPE.search(data) else "cp1252"
+        codec = "cp1252"
     try:
         return clean(data.decode(codec, "replace"))
     except (UnicodeError, ValueError, LookupError):
@@ -95,7 +97,7 @@ def _as_utf8(data: bytes, *, labelled: bool) -> str | None:
         text = data.decode("utf-8", "replace")
     strange = text.count("\ufffd")
     foreign = sum(1 for letter in text if letter > "\x7f")
-    return text if 2 * strange <= foreign else None
+    return text if 2 * strange <= foreign or (cut and labelled and strange == 1) else None
 
 
 def clean(text: str) -> str:

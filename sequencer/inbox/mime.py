@@ -26,7 +26,7 @@ _FIELD = re.compile(rb"([!-9;-~]{1,100})[ \t]*:")
 _PARAMETER = re.compile(r";\s{0,80}([^\s=;\"]{1,80})\s{0,10}=\s{0,10}(\"(?:[^\"\\]|\\.){0,1000}\"|[^;\s]{0,1000})")
 _MISSPELT = re.compile(r"(text/(?:plain|html))\W?(?:charset|format)")  # a forgotten semicolon
 _CONTINUED = re.compile(r"(.*?)(?:\*(\d{1,2}))?(\*)?", re.DOTALL)
-_GUESSED_BOUNDARY = re.compile(rb"(?:\A|\n)--([^\s-][^\n]{0,69}|-{1,60}[^\s-][^\n]{0,69})\n(?=[Cc]ontent-)")
+_GUESSED_BOUNDARY = re.compile(rb"(?<=\n)--([^\s-][^\n]{0,69}|-{1,60}[^\s-][^\n]{0,69})\n(?=[Cc]ontent-)")
 
 
 class Headers:

@@ -127,7 +127,7 @@ def test_a_delivery_that_was_asked_to_be_confirmed_is_no_bounce() -> None:
 def test_report_fields_in_the_text_count_as_a_report() -> None:
     body = (
         "An error occurred while trying to deliver the mail to the following recipients:\ncarla@example.com\n\n"
-        "Technical report:\n\nReporting-MTA: dsn; us.example\nAction: failed\nFinal-Recipient: rfc822; carla@example.com\n"
+        "Technical report:\n\nReporting-MTA: dsn; x\nAction: failed\nFinal-Recipient: rfc822; carla@example.com\n"
         "Diagnostic-Code: smtp; 550 5.2.2 Mailbox Full\nStatus: 5.2.2\n"
     )
     found = bounce_of(daemon(body, "Delivery Status Notification (Failure)"))
