@@ -218,6 +218,10 @@ class SequenceFile(Strict):
         description="How long people usually take to decide; `before decision` and `after decision` count from it.",
     )
     alongside: YesNo = Field(False, description="true: it may run beside another active sequence of the same contact.")
+    fields: OneOrMore = Field(
+        (),
+        description="Fields that `enroll --set` gives, beside those of the contacts; `check` then knows their names.",
+    )
     steps: tuple[StepFile, ...] = Field(description="The plan, in order: a list of steps.", min_length=1)
     branches: dict[StepId, tuple[StepFile, ...]] = Field(
         default_factory=dict,

@@ -67,6 +67,7 @@ class SequenceDraft:
     document: Document
     sequence: Sequence | None
     routes: Mapping[str, Route]  # step id -> where the step stands
+    fields: frozenset[str] = frozenset()  # the names that `enroll --set` gives
 
 
 def load_sequence_text(name: str, text: str) -> tuple[Sequence | None, list[Problem]]:
@@ -91,7 +92,8 @@ def read_sequence(name: str, text: str, file: str) -> tuple[SequenceDraft, list[
     problems += mistakes + unclear
     if any(problem.severity == "error" for problem in problems):
         return SequenceDraft(name, text, document, None, routes), problems
-    return SequenceDraft(name, text, document, _build(name, shape, lines), routes), problems
+    sequence = _build(name, shape, lines)
+    return SequenceDraft(name, text, document, sequence, routes, frozenset(shape.fields)), problems
 
 
 # Mistakes -----------------------------------------------------------------------------------------

@@ -238,6 +238,8 @@ def _expectation(kind: str, context: Mapping[str, Any], value: object) -> str:
             return f"must be at most {context['le']}"
         case "literal_error":
             return f"must be {context['expected']}"
+        case "string_too_short":
+            return "is empty"
         case "string_pattern_mismatch":
             return f"must look like {context['pattern']}"
         case _:

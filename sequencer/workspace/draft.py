@@ -1,0 +1,93 @@
+"""The files of a workspace, each read for itself: what they mean so far, where everything stands, and every mistake."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sequencer.workspace.config import CONFIG_FILE, Config, read_config
+from sequencer.workspace.sequences import SequenceDraft, read_sequence
+from sequencer.workspace.source import Document, Problem, read_text
+from sequencer.workspace.templates import Templates, read_templates
+
+_SEQUENCE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A workspace in which some files may be wrong. `sequence_names` also has the files that cannot be read."""
+
+    folder: Path
+    config: Config | None
+    config_document: Document
+    sequences: Mapping[str, SequenceDraft]
+    sequence_names: frozenset[str]
+    templates: Templates
+    problems: tuple[Problem, ...]
+
+    def mailbox_names(self) -> frozenset[str]:
+        """The names of the mailboxes, also of a config that has mistakes elsewhere."""
+        if self.config is not None:
+            return frozenset(self.config.mailboxes)
+        data = self.config_document.data
+        mailboxes = data.get("mailboxes") if isinstance(data, dict) else None
+        return frozenset(mailboxes) if isinstance(mailboxes, dict) else frozenset()
+
+    def complete(self) -> bool:
+        """Whether every sequence could be read."""
+        return all(name in self.sequences and self.sequences[name].sequence for name in self.sequence_names)
+
+
+def read_draft(folder: Path, environ: Mapping[str, str], *, secrets_required: bool = True) -> Draft:
+    """Everything in the folder, read. Never raises for what a person may have put there."""
+    problems: list[Problem] = []
+    document, config = Document(CONFIG_FILE), None
+    text = read_text(folder / CONFIG_FILE, CONFIG_FILE) if (folder / CONFIG_FILE).exists() else _no_config(folder)
+    if isinstance(text, Problem):
+        problems.append(text)
+    else:
+        document, config, mistakes = read_config(text, folder, environ, secrets_required=secrets_required)
+        problems += mistakes
+    sequences, names, mistakes = _read_sequences(folder / "sequences")
+    templates, template_mistakes = read_templates(folder / "templates")
+    problems += [*mistakes, *template_mistakes]
+    return Draft(folder, config, document, sequences, names, templates, tuple(problems))
+
+
+def _no_config(folder: Path) -> Problem:
+    message = "there is no config.yaml in this folder" if folder.is_dir() else "there is no such folder"
+    return Problem(
+        CONFIG_FILE, 0, 0, "error", "no-workspace", message, "`sequencer init` writes a workspace to start from"
+    )
+
+
+def _read_sequences(folder: Path) -> tuple[dict[str, SequenceDraft], frozenset[str], list[Problem]]:
+    drafts: dict[str, SequenceDraft] = {}
+    names: set[str] = set()
+    problems: list[Problem] = []
+    paths = [path for path in sorted(folder.glob("*.y*ml")) if path.suffix in (".yaml", ".yml") and path.name[0] != "."]
+    for path in paths:
+        name, file = path.stem, f"sequences/{path.name}"
+        if name in names:
+            hint = "delete one of the two files"
+            problems.append(Problem(file, 0, 0, "error", "duplicate-name", f"a second sequence called {name}", hint))
+            continue
+        names.add(name)
+        if not _SEQUENCE_NAME.fullmatch(name):
+            hint = "rename it to letters, digits, - and _, at most 60"
+            problems.append(
+                Problem(file, 0, 0, "error", "sequence-name", "the name of this file names no sequence", hint)
+            )
+        text = read_text(path, file)
+        if isinstance(text, Problem):
+            problems.append(text)
+            continue
+        drafts[name], mistakes = read_sequence(name, text, file)
+        problems += mistakes
+    if not paths:
+        hint = "write sequences/NAME.yaml; docs/sequences.md shows how"
+        problems.append(Problem("sequences", 0, 0, "warning", "no-sequences", "there are no sequences yet", hint))
+    return drafts, frozenset(names), problems

@@ -1,0 +1,57 @@
+"""A workspace as the daemon uses it: every file read, nothing wrong, or the reasons why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sequencer.core.model import Sequence
+from sequencer.workspace.check import mistakes_between
+from sequencer.workspace.config import Config
+from sequencer.workspace.draft import read_draft
+from sequencer.workspace.sequences import load_sequence_text
+from sequencer.workspace.source import Problem
+from sequencer.workspace.templates import Templates
+
+__all__ = ["Loaded", "Workspace", "load", "load_sequence_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A folder whose files all check clean. `sources` holds the text of each sequence, to be kept by its version."""
+
+    folder: Path
+    config: Config
+    sequences: Mapping[str, Sequence]
+    templates: Templates
+    sources: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """`workspace` is None when any problem is an error; `problems` are sorted by place."""
+
+    workspace: Workspace | None
+    problems: tuple[Problem, ...]
+
+
+def load(
+    folder: Path,
+    environ: Mapping[str, str],
+    *,
+    known_fields: frozenset[str] | None = None,
+    secrets_required: bool = True,
+) -> Loaded:
+    """The workspace in a folder, or every reason why it cannot be used.
+
+    `known_fields` are the fields that contacts in the store have. With `secrets_required=False` a password that is
+    not at hand is None in the config instead of a mistake: for commands that only look at the files.
+    """
+    draft = read_draft(folder, environ, secrets_required=secrets_required)
+    problems = mistakes_between(draft, known_fields)
+    if draft.config is None or any(problem.severity == "error" for problem in problems):
+        return Loaded(None, problems)
+    sequences = {name: each.sequence for name, each in draft.sequences.items() if each.sequence is not None}
+    sources = {name: each.text for name, each in draft.sequences.items()}
+    return Loaded(Workspace(folder, draft.config, sequences, draft.templates, sources), problems)
