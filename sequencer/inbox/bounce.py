@@ -9,6 +9,7 @@ A person who forwards or answers a bounce shows only one.
 from __future__ import annotations
 
 import email
+import logging
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -24,7 +25,9 @@ from sequencer.inbox.refusals import Reason
 from sequencer.inbox.status import Verdict, judge, phase_of, phase_of_transcript
 
 _DELIVERED: Final = frozenset({"delivered", "relayed", "expanded"})
-_MOST_FOR_FLUFL: Final = 65_536
+_MOST_FOR_FLUFL: Final = 16_384
+
+logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)  # it logs a traceback for every detector that fails
 
 Outcome = Literal["bounce", "soft_bounce", "delayed", "delivered"]
 

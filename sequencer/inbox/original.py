@@ -14,6 +14,8 @@ from sequencer.inbox.parse import Mail, read_date
 MOST_NOTICE: Final = 20_000
 """Characters of a notice that are read for its own words; what it quotes of the original may be longer."""
 
+_MOST_LINES: Final = 2000
+
 # Fields that a server adds, or that only stand together in a copied header; From, To and Subject also occur in prose.
 _TELLING = re.compile(
     r"^[ \t>]{0,8}(?:received|return-path|message-id|dkim-signature|x-received|mime-version|content-type|"
@@ -60,15 +62,18 @@ def split_notice(text: str) -> tuple[str, str]:
     language.
     """
     lines = text.split("\n")
-    size = 0
-    for index, line in enumerate(lines):
+    size, begun = 0, False
+    for index, line in enumerate(lines[:_MOST_LINES]):
         size += len(line) + 1
         if size > MOST_NOTICE:
             break
-        if index and _COPY_FOLLOWS.match(line[:200]) and any(earlier.strip() for earlier in lines[:index]):
+        if not line.strip():
+            continue
+        if begun and _COPY_FOLLOWS.match(line[:200]):
             return "\n".join(lines[:index]), "\n".join(lines[index + 1 :])
         if _is_header_block(lines, index):
             return "\n".join(lines[:index]), "\n".join(lines[index:])
+        begun = True
     return text[:MOST_NOTICE], text[MOST_NOTICE:]
 
 

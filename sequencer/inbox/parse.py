@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Final
 
 from sequencer.inbox.addresses import find_addresses, find_ids, split_mailbox
-from sequencer.inbox.markup import html_to_text
+from sequencer.inbox.html_text import html_lines
 from sequencer.inbox.mime import MOST_BYTES, Headers, Part, read_headers, walk
 
 MOST_TEXT: Final = 131_072
@@ -57,7 +57,7 @@ class Mail:
     @cached_property
     def html_text(self) -> str:
         """The HTML part as plain lines."""
-        return html_to_text(self.html) if self.html else ""
+        return html_lines(self.html) if self.html else ""
 
     @property
     def words(self) -> str:
