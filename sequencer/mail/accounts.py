@@ -148,7 +148,7 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 def without_secrets(text: str, *secrets: str) -> str:
     """The text with every secret, plain or in base64, replaced by asterisks: servers do echo what they were sent."""
-    for secret in secrets:
+    for secret in sorted(secrets, key=len, reverse=True):  # one may hold another
         if len(secret) >= 4:
             encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
             text = re.sub(f"{re.escape(secret)}|{re.escape(encoded)}=*", "***", text)
