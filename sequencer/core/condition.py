@@ -59,9 +59,9 @@ def parse_condition(text: str) -> Condition:
 def condition_holds(condition: Condition, contact: Contact, fields: Fields) -> bool:
     """Whether the condition holds for a contact in an enrollment.
 
-    `fields` are the contact's with the enrollment's over them: `contact.x` and a bare `x` read them, then the
-    contact's own fields, then its email, domain, timezone and language; `enrollment.x` reads only them. A name that
-    is missing or blank is None. Texts compare without regard to case; a text that holds a number or an ISO 8601 date
+    `fields` are the enrollment's, alone or over the contact's: `enrollment.x` reads only them; `contact.x` and a bare
+    `x` read them first, then the contact's fields, then its email, domain, timezone and language. A name that is
+    missing or blank is None. Texts compare without regard to case; a text that holds a number or an ISO 8601 date
     compares with numbers and dates as such, and anything else that cannot be compared is unequal and in no order.
     A text of `no`, `n`, `false`, `off` or `0` is false.
     """
