@@ -1,14 +1,17 @@
 """The Markdown of a template as a plain mail and as light HTML, with contact data that stays data.
 
-Values are put in between two private-use characters, each half byte as one more (`protect`). Markdown sees a word
-in no script and leaves it alone; only afterwards is it turned back (`reveal`) and, in HTML, escaped. So a contact
-whose company is called `**[x](http://evil)**` reads exactly that.
+Values travel between private-use characters, each half byte as one more (`protect`). Markdown sees a word in no
+script and leaves it alone. What Markdown makes of the text around them is the same for every contact and is kept;
+the values are put in last, and escaped in HTML. So a contact whose company is called `**[x](http://evil)**` reads
+exactly that.
 """
 
 from __future__ import annotations
 
+import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -16,15 +19,24 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 
-_OPEN: Final = "\ue000"
-_CLOSE: Final = "\ue001"
+_OPEN, _CLOSE = "\ue000", "\ue001"  # around a value
+_LINK, _TO, _END = "\ue002", "\ue003", "\ue004"  # around a link in plain text whose label or target holds values
+_HREF, _HREF_END = "\ue005", "\ue006"  # around such a target in HTML
+_ALONE: Final = "\ue007"  # instead of _OPEN: outside of links, so that a value may become one
 _DIGIT: Final = 0xE010  # … 0xE01F: the sixteen half bytes
-_PROTECTED: Final = re.compile(f"{_OPEN}([{chr(_DIGIT)}-{chr(_DIGIT + 15)}]*){_CLOSE}")
-_REMAINS: Final = re.compile(f"[{_OPEN}{_CLOSE}{chr(_DIGIT)}-{chr(_DIGIT + 15)}]")
+_DIGITS: Final = f"[{chr(_DIGIT)}-{chr(_DIGIT + 15)}]*"
+_TO_DIGITS: Final = {ord(digit): chr(_DIGIT + value) for value, digit in enumerate("0123456789abcdef")}
+_FROM_DIGITS: Final = {ord(mark): chr(digit) for digit, mark in _TO_DIGITS.items()}
+_MARKS: Final = re.compile(f"[{_OPEN}-{chr(_DIGIT + 15)}]")
+_PROTECTED: Final = re.compile(f"{_OPEN}({_DIGITS}){_CLOSE}")
+_SLOT: Final = re.compile(f"[{_OPEN}{_ALONE}]({_DIGITS}){_CLOSE}")
+_LINK_IN_TEXT: Final = re.compile(f"{_LINK}([^{_TO}]*){_TO}([^{_END}]*){_END}")
+_LINK_IN_HTML: Final = re.compile(f' href="{_HREF}([^{_HREF_END}]*){_HREF_END}"')
 _URL: Final = re.compile(r"(?:https?://|mailto:)[^\s<>\"“”]+", re.IGNORECASE)
 _TRAILING: Final = ".,;:!?)'’]"
 _ALLOWED_SCHEME: Final = re.compile(r"(?:https?|mailto|tel):", re.IGNORECASE)
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_MARGIN: Final = re.compile(r"(?:> ?|[-*] |[0-9]+[.)] | )*")
 
 
 class Damaged(ValueError):
@@ -33,31 +45,62 @@ class Damaged(ValueError):
 
 def protect(value: str) -> str:
     """A value in a form that no Markdown and no HTML can touch."""
-    raw = clean(value).encode("utf-8", "replace")
-    return _OPEN + "".join(chr(_DIGIT + (byte >> 4)) + chr(_DIGIT + (byte & 15)) for byte in raw) + _CLOSE
+    return _OPEN + _as_digits(clean(value).encode("utf-8", "replace")) + _CLOSE
 
 
 def reveal(text: str) -> str:
     """The text with every protected value as it was. Raises Damaged."""
-    result = _PROTECTED.sub(_value, text)
-    if _REMAINS.search(result):
+    if _MARKS.search(_PROTECTED.sub("", text)):
         raise Damaged("a value was cut in two")
-    return result
-
-
-def _value(found: re.Match[str]) -> str:
-    digits = [ord(char) - _DIGIT for char in found[1]]
-    if len(digits) % 2:
-        raise Damaged("a value was cut in two")
-    raw = bytes(high * 16 + low for high, low in zip(digits[::2], digits[1::2], strict=True))
-    # The marks themselves cannot stand in a value: `clean` has taken them out.
-    return raw.decode("utf-8", "replace")
+    return _PROTECTED.sub(lambda found: _from_digits(found[1]).decode("utf-8", "replace"), text)
 
 
 def clean(text: str) -> str:
     """Text without control characters and without the marks of `protect`; line ends become `\\n`."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
-    return _REMAINS.sub("", _CONTROL.sub("", lines))
+    return without_marks(_CONTROL.sub("", lines))
+
+
+def without_marks(text: str) -> str:
+    """Text without the private-use characters that this module needs for itself."""
+    return _MARKS.sub("", text)
+
+
+def letters(source: str) -> tuple[str, str]:
+    """The plain text and the inner HTML of a Markdown text with protected values. Raises Damaged."""
+    values: dict[str, int] = {}
+
+    def numbered(found: re.Match[str]) -> str:
+        value = _from_digits(found[1]).decode("utf-8", "replace")
+        return _slot(values.setdefault(value, len(values)))
+
+    skeleton = _PROTECTED.sub(numbered, source)
+    if _MARKS.search(_SLOT.sub("", skeleton)):
+        raise Damaged("a value was cut in two")
+    text, inner = _skeletons(skeleton)
+    return _fill_text(text, list(values)), _fill_html(inner, list(values))
+
+
+def _as_digits(raw: bytes) -> str:
+    return raw.hex().translate(_TO_DIGITS)
+
+
+def _from_digits(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text.translate(_FROM_DIGITS))
+    except ValueError:
+        raise Damaged("a value was cut in two") from None
+
+
+def _slot(number: int, mark: str = _OPEN) -> str:
+    return mark + _as_digits(number.to_bytes(3, "big")) + _CLOSE
+
+
+def _number(digits: str) -> int:
+    return int.from_bytes(_from_digits(digits), "big")
+
+
+# The same for every contact -----------------------------------------------------------------------
 
 
 class _Markdown(MarkdownIt):
@@ -67,7 +110,7 @@ class _Markdown(MarkdownIt):
         super().__init__("commonmark", {"html": False, "breaks": True})
         self.disable(["image", "lheading", "code", "html_block", "html_inline"])
 
-    # Links are judged once the values are revealed.
+    # Targets are judged once the values are in.
     def validateLink(self, url: str) -> bool:  # noqa: N802 (the library's name)
         return True
 
@@ -81,26 +124,22 @@ class _Markdown(MarkdownIt):
 _MARKDOWN: Final = _Markdown()
 
 
-def letters(source: str) -> tuple[str, str]:
-    """The plain text and the inner HTML of a Markdown text with protected values. Raises Damaged."""
+@lru_cache(maxsize=1024)
+def _skeletons(source: str) -> tuple[str, str]:
+    """Plain text and HTML of a Markdown text, with slots where the values belong."""
     tokens = _MARKDOWN.parse(source)
     for token in tokens:
-        token.content = reveal(token.content) if token.type in ("fence", "code_block") else token.content
         token.info = ""
         for child in token.children or ():
-            child.content = reveal(child.content)
             if child.type == "link_open":
-                child.attrs = {"href": _address(reveal(str(child.attrs.get("href", ""))))}
-    text = _plain(tokens)
-    return text, _html(tokens)
-
-
-# Plain text ---------------------------------------------------------------------------------------
-
-
-def _plain(tokens: Sequence[Token]) -> str:
-    text = "\n\n".join(filter(None, (_block(node) for node in SyntaxTreeNode(tokens).children)))
-    return "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
+                child.attrs = {"href": str(child.attrs.get("href", ""))}
+    blocks = "\n\n".join(filter(None, (_block(node) for node in SyntaxTreeNode(tokens).children)))
+    text = "\n".join(line.rstrip() for line in blocks.split("\n")).strip("\n")
+    for token in tokens:
+        if token.type == "inline":
+            token.children = list(_settled(token.children or []))
+    rendered: str = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+    return text, rendered.strip()
 
 
 def _block(node: SyntaxTreeNode) -> str:
@@ -124,17 +163,15 @@ def _blocks(node: SyntaxTreeNode, gap: str = "\n\n") -> str:
 
 
 def _list(node: SyntaxTreeNode) -> str:
-    tight = any(
-        paragraph.hidden for item in node.children for paragraph in item.children if paragraph.type == "paragraph"
-    )
+    paragraphs = (child for item in node.children for child in item.children if child.type == "paragraph")
+    gap = "\n" if any(paragraph.hidden for paragraph in paragraphs) else "\n\n"
     number = int(node.attrs.get("start", 1)) if node.type == "ordered_list" else None
     items: list[str] = []
     for item in node.children:
         sign = "- " if number is None else f"{number}{item.markup or '.'} "
         number = None if number is None else number + 1
-        body = _blocks(item, "\n" if tight else "\n\n").replace("\n", "\n" + " " * len(sign))
-        items.append(sign + body)
-    return ("\n" if tight else "\n\n").join(items)
+        items.append(sign + _blocks(item, gap).replace("\n", "\n" + " " * len(sign)))
+    return gap.join(items)
 
 
 def _inline(children: Sequence[SyntaxTreeNode]) -> str:
@@ -148,73 +185,100 @@ def _piece(node: SyntaxTreeNode) -> str:
         case "softbreak" | "hardbreak":
             return "\n"
         case "link":
-            return _link(_inline(node.children), str(node.attrs.get("href", "")))
+            label, target = _inline(node.children), str(node.attrs.get("href", ""))
+            holds_values = _MARKS.search(label + target)
+            return f"{_LINK}{label}{_TO}{target}{_END}" if holds_values else _link(label, target)
         case _:
             return _inline(node.children)
 
 
-def _link(text: str, url: str) -> str:
+def _link(label: str, target: str) -> str:
+    """A link in plain text: `the label <the address>`, or what is left when both are the same."""
+    url = _address(target)
     shown = url.removeprefix("mailto:") if "?" not in url else url
-    if not url or text in (url, shown):
-        return text
-    return f"{text} <{shown}>"
+    return label if not url or label in (url, shown, target) else f"{label} <{shown}>"
 
 
-# HTML ---------------------------------------------------------------------------------------------
-
-
-def _html(tokens: Sequence[Token]) -> str:
-    for token in tokens:
-        if token.type == "inline":
-            token.children = list(_settled(token.children or []))
-    rendered: str = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
-    return rendered.strip()
+def _address(target: str) -> str:
+    """The target of a link, or nothing when it is none that a letter should have."""
+    url = target.strip()
+    return quote(url, safe="!#$%&'()*+,/:;=?@[]~") if _ALLOWED_SCHEME.match(url) else ""
 
 
 def _settled(children: Sequence[Token]) -> Iterator[Token]:
-    """The inline tokens with bare URLs as links, line ends in values as breaks, and without links to nowhere."""
+    """The inline tokens of the HTML: bare URLs as links, no links to nowhere."""
     inside: list[bool] = []  # for each open link, whether it leads anywhere
     for child in children:
         if child.type == "link_open":
-            inside.append(bool(child.attrs.get("href")))
+            target = str(child.attrs.get("href", ""))
+            child.attrs = {"href": _href(target)}
+            inside.append(bool(child.attrs["href"]))
             if inside[-1]:
                 yield child
         elif child.type == "link_close":
             if inside.pop():
                 yield child
-        elif child.type == "text":
-            yield from _lines(child.content, linked=any(inside))
+        elif child.type == "text" and not any(inside):
+            yield from _with_links(child.content)
         else:
             yield child
 
 
-def _lines(text: str, *, linked: bool) -> Iterator[Token]:
-    for index, line in enumerate(text.split("\n")):
-        if index:
-            yield Token("hardbreak", "br", 0)
-        yield from [_text(line)] if linked else _with_links(line)
+def _href(target: str) -> str:
+    return f"{_HREF}{target}{_HREF_END}" if _MARKS.search(target) else _address(target)
 
 
 def _with_links(text: str) -> Iterator[Token]:
     place = 0
     for found in _URL.finditer(text):
         url = found[0].rstrip(_TRAILING)
-        address = _address(url)
-        if not address:
-            continue
         yield _text(text[place : found.start()])
-        yield Token("link_open", "a", 1, attrs={"href": address})
-        yield _text(url)
+        yield Token("link_open", "a", 1, attrs={"href": _href(url)})
+        yield Token("text", "", 0, content=url)
         yield Token("link_close", "a", -1)
         place = found.start() + len(url)
     yield _text(text[place:])
 
 
 def _text(content: str) -> Token:
-    return Token("text", "", 0, content=content)
+    """A text outside of links."""
+    return Token("text", "", 0, content=content.replace(_OPEN, _ALONE))
 
 
-def _address(url: str) -> str:
-    """The target of a link, or nothing when it is none that a letter should have."""
-    url = "".join(url.split())
-    return quote(url, safe="!#$%&'()*+,/:;=?@[]~") if _ALLOWED_SCHEME.match(url) else ""
+# Of one contact -----------------------------------------------------------------------------------
+
+
+def _filler(values: Sequence[str], shape: Callable[[str], str] = str) -> Callable[[str], str]:
+    return lambda text: _SLOT.sub(lambda found: shape(values[_number(found[1])]), text)
+
+
+def _fill_text(skeleton: str, values: Sequence[str]) -> str:
+    fill = _filler(values)
+    linked = _LINK_IN_TEXT.sub(lambda found: _link(fill(found[1]), fill(found[2])), skeleton)
+    if not any("\n" in value for value in values):
+        return fill(linked)
+    return "\n".join(_with_margin(line, values) for line in linked.split("\n"))
+
+
+def _with_margin(line: str, values: Sequence[str]) -> str:
+    """A line whose values may have several: the further ones are indented, or quoted, like the first."""
+    margin = _MARGIN.match(line)
+    indent = re.sub("[^>]", " ", margin[0]) if margin is not None else ""
+    return _filler(values, lambda value: value.replace("\n", "\n" + indent))(line)
+
+
+def _fill_html(skeleton: str, values: Sequence[str]) -> str:
+    fill = _filler(values)
+
+    def href(found: re.Match[str]) -> str:
+        url = _address(fill(html.unescape(found[1])))
+        return f' href="{html.escape(url)}"' if url else ""
+
+    def shape(found: re.Match[str]) -> str:
+        value = values[_number(found[1])]
+        escaped = html.escape(value).replace("\n", "<br />\n")
+        if found[0][0] == _ALONE and _URL.fullmatch(value) and _address(value):
+            return f'<a href="{html.escape(_address(value))}">{escaped}</a>'
+        return escaped
+
+    return _SLOT.sub(shape, _LINK_IN_HTML.sub(href, skeleton))

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from jinja2 import TemplateError
+from jinja2.exceptions import SecurityError
 from pydantic import Field
 
 from sequencer.core.model import Contact, Fields
 from sequencer.workspace.config import Company, Mailbox
-from sequencer.workspace.markdown import Damaged, clean, letters, reveal
+from sequencer.workspace.markdown import Damaged, clean, letters, reveal, without_marks
 from sequencer.workspace.missing import Group
 from sequencer.workspace.shapes import OneOrMore, Strict, validate
 from sequencer.workspace.source import Document, Problem, read_text, read_yaml
@@ -151,7 +152,7 @@ def default_footer() -> Template:
 
 def parse_template(name: str, text: str, file: str, path: Path) -> tuple[Template | None, list[Problem]]:
     """The template in a text, or None and why not."""
-    split = _split(text, file)
+    split = _split(without_marks(text), file)
     if isinstance(split, Problem):
         return None, [split]
     head, body, body_line = split
@@ -303,12 +304,23 @@ def render(templates: Templates, name: str, variables: Mapping[str, object]) -> 
         if missing:
             return Unfilled(tuple(dict.fromkeys(missing)), name)
         return _put_together(template, _one_line(subject), letters(body), letters(end))
-    except TemplateError as error:
-        return BrokenTemplate(name, error.message or "cannot be rendered")
-    except Damaged as error:
-        return BrokenTemplate(name, f"{error}: a filter shortens or changes a block that holds variables")
-    except (ArithmeticError, TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
-        return BrokenTemplate(name, f"an expression fails: {error}")
+    except _FAILURES as error:
+        return BrokenTemplate(name, _why(error))
+
+
+_FAILURES: Final = (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, AttributeError, RecursionError)
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case SecurityError():
+            return "it uses something that templates may not"
+        case TemplateError():
+            return error.message or "it cannot be rendered"
+        case Damaged():
+            return f"{error}: a filter shortens or changes a block that holds variables"
+        case _:
+            return f"an expression fails: {error}"
 
 
 def _run(program: Program, known: Mapping[str, object], missing: list[str]) -> str:
@@ -325,8 +337,8 @@ def fill(text: str, variables: Mapping[str, object]) -> str | Unfilled | BrokenT
     missing: list[str] = []
     try:
         filled = reveal(_run(program, _filled(variables), missing))
-    except (TemplateError, Damaged, ArithmeticError, TypeError, ValueError, LookupError, AttributeError) as error:
-        return BrokenTemplate("", f"an expression fails: {error}")
+    except _FAILURES as error:
+        return BrokenTemplate("", _why(error))
     return Unfilled(tuple(dict.fromkeys(missing)), "") if missing else filled
 
 
