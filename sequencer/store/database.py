@@ -172,6 +172,19 @@ def _open_sqlite(location: SqliteFile) -> Database:
     )
 
 
+class _RollingBack(sqlite3.Connection):
+    """Ends its transaction when it is closed.
+
+    SQLite keeps a closed connection, and its lock on the file, while any statement of it is unfinished; a cancelled
+    task leaves such statements to the garbage collector. Without this, nobody could write until that comes by.
+    """
+
+    def close(self) -> None:
+        if self.in_transaction:
+            self.rollback()
+        super().close()
+
+
 def _sqlite_engine(path: Path, begin: str, pragmas: Mapping[str, str], connections: int) -> AsyncEngine:
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}",
@@ -179,7 +192,7 @@ def _sqlite_engine(path: Path, begin: str, pragmas: Mapping[str, str], connectio
         max_overflow=0,
         json_serializer=dump_json,
         hide_parameters=True,  # errors must not carry people's data into logs
-        connect_args={"timeout": BUSY_SECONDS},
+        connect_args={"timeout": BUSY_SECONDS, "factory": _RollingBack},
     )
     settings = {"journal_mode": "WAL", "synchronous": "FULL", "foreign_keys": "ON", **pragmas}
 

@@ -22,6 +22,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Row, bindparam, func, insert, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from sequencer.core.decide import begin
 from sequencer.core.events import Enrolled, Event, NoticeReceived, Replied, event_from_json, from_json, to_json
 from sequencer.core.model import Enrollment, Status
 from sequencer.store import tables
@@ -79,6 +80,7 @@ class Change:
 
     `wakes` is that of the `Standing` which the decision was made on: when somebody has woken the enrollment since (the
     contact's fields changed), the earlier of the two wake times wins and nothing is slept through. None: not said.
+    `definition` is the version that decided it; empty: that of `after`.
     """
 
     before: Enrollment
@@ -162,7 +164,7 @@ async def _insert(conn: AsyncConnection, entries: Sequence[NewEnrollment]) -> di
     """Insert enrollments of different contacts, with their first events; by contact."""
     if not entries:
         return {}
-    new = {entry.event.contact_id: _enrolled(entry) for entry in entries}
+    new = {entry.event.contact_id: begin(entry.event, 0, entry.definition) for entry in entries}
     rows = [
         {
             "contact_id": entry.event.contact_id,
@@ -180,21 +182,6 @@ async def _insert(conn: AsyncConnection, entries: Sequence[NewEnrollment]) -> di
     answers = {row.contact_id: replace(new[row.contact_id], id=row.id) for row in made}
     await _log(conn, [(answers[entry.event.contact_id].id, 0, (entry.event,), entry.definition) for entry in entries])
     return answers
-
-
-def _enrolled(entry: NewEnrollment) -> Enrollment:
-    event = entry.event
-    return Enrollment(
-        id=0,
-        contact_id=event.contact_id,
-        sequence=event.sequence,
-        mailbox=event.mailbox,
-        enrolled_at=event.at,
-        position=event.position,
-        version=1,
-        definition=entry.definition,
-        fields=event.fields,
-    )
 
 
 # Appending ----------------------------------------------------------------------------------------
@@ -238,7 +225,7 @@ async def append_many(conn: AsyncConnection, changes: Sequence[Change]) -> set[i
     rows = [_changed(row, wanted[row.id], taken) for row in winners.values()]
     if rows:
         await conn.execute(update(tables.enrollments).where(_t.id == bindparam("key")), rows)
-        await _log(conn, [(i, wanted[i].before.version, wanted[i].events, wanted[i].definition) for i in winners])
+        await _log(conn, [_entry(wanted[i]) for i in winners])
     return wanted.keys() - winners.keys()
 
 
@@ -288,8 +275,12 @@ def _changed(row: Row[*tuple[Any, ...]], change: Change, taken: dict[int, int]) 
         "exclusive": exclusive,
         "wake_at": None if change.after.status.ended else wake_at,
         "last_message": _to_answer(change) or row.last_message,
-        **_columns(change.after, change.definition, change.events[-1].at),
+        **_columns(change.after, change.definition or change.after.definition, change.events[-1].at),
     }
+
+
+def _entry(change: Change) -> tuple[int, int, Sequence[Event], str]:
+    return change.before.id, change.before.version, change.events, change.definition or change.after.definition
 
 
 def _to_answer(change: Change) -> int | None:
