@@ -47,7 +47,7 @@ def read_complaint(mail: Mail) -> Complaint | None:
 
 def is_failure_report(mail: Mail) -> bool:
     """Whether this is an authentication report of another server (DMARC, RFC 7489 §7): nothing that a contact did."""
-    if any(part.content_type == "message/feedback-report" for part in mail.parts):
+    if any(part.content_type == "message/feedback-report" and not part.enclosed for part in mail.parts):
         return read_complaint(mail) is None
     return mail.subject.lower().startswith("report domain:")
 
