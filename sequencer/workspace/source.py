@@ -186,12 +186,12 @@ class _Reader:
         self.open: set[int] = set()
 
     def value(self, node: Node, route: Route) -> Plain:
-        self.values[route] = self.mark(node)
         self.count += 1
         if self.count == MAX_VALUES:
             self.report(node, "too-large", f"holds more than {MAX_VALUES} values")
         if self.count >= MAX_VALUES:
             return None
+        self.values[route] = self.mark(node)
         if node.tag not in _KNOWN_TAGS:
             self.report(node, "tag", f"the tag {shown(node.tag)} means nothing here", "delete the word after the !")
         if id(node) in self.open:

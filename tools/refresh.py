@@ -1,0 +1,87 @@
+"""Brings everything that is derived up to date: `python tools/refresh.py` (a test says when it is due).
+
+The tables of keys in docs/ come from the models that read the files, between `<!-- keys: Model -->` and
+`<!-- end -->`; docs/sequence.schema.json comes from the same models; the packaged starter is a copy of the top-level
+workspace.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+REPOSITORY: Final = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+from pydantic import BaseModel  # noqa: E402 (the repository comes first)
+from pydantic.fields import FieldInfo  # noqa: E402
+
+from sequencer.workspace import config_schema, sequence_schema, templates  # noqa: E402
+from sequencer.workspace.schema import sequence_schema as schema_of_sequences  # noqa: E402
+from sequencer.workspace.starter import refresh  # noqa: E402
+
+MODELS: Final[dict[str, type[BaseModel]]] = {
+    model.__name__: model
+    for model in (
+        sequence_schema.SequenceFile,
+        sequence_schema.StepFile,
+        sequence_schema.BackOffFile,
+        sequence_schema.EndingFile,
+        sequence_schema.ReactionFile,
+        config_schema.ConfigFile,
+        config_schema.CompanyFile,
+        config_schema.ContactsFile,
+        config_schema.MailboxFile,
+        config_schema.SmtpFile,
+        config_schema.ImapFile,
+        config_schema.LimitsFile,
+        config_schema.WebFile,
+        templates.FrontMatter,
+    )
+}
+TABLE: Final = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PAGES: Final = ("sequences.md", "configuration.md", "templates.md")
+SCHEMA: Final = REPOSITORY / "docs" / "sequence.schema.json"
+
+
+def key_table(model: type[BaseModel]) -> str:
+    """A Markdown table of the keys of a model."""
+    rows = [_row(info.alias or name, info) for name, info in model.model_fields.items()]
+    return "\n".join(["| key | | what it does |", "|---|---|---|", *rows]) + "\n"
+
+
+def _row(key: str, info: FieldInfo) -> str:
+    needed = "needed" if info.is_required() else ""
+    return f"| `{key}` | {needed} | {(info.description or '').replace('|', chr(92) + '|')} |"
+
+
+def with_tables(text: str) -> str:
+    """A page with its tables as the models have them now."""
+    return TABLE.sub(lambda found: found[1] + key_table(MODELS[found[2]]) + found[3], text)
+
+
+def schema_text() -> str:
+    """What docs/sequence.schema.json must hold."""
+    return json.dumps(schema_of_sequences(), indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Rewrites what is out of date and says so."""
+    for page in PAGES:
+        path = REPOSITORY / "docs" / page
+        text = path.read_text("utf-8")
+        if with_tables(text) != text:
+            path.write_text(with_tables(text), "utf-8")
+            print(f"docs/{page}")
+    if not SCHEMA.exists() or SCHEMA.read_text("utf-8") != schema_text():
+        SCHEMA.write_text(schema_text(), "utf-8")
+        print("docs/sequence.schema.json")
+    for changed in refresh(REPOSITORY):
+        print(f"sequencer/workspace/starter/{changed.as_posix()}")
+
+
+if __name__ == "__main__":
+    main()
