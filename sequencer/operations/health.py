@@ -1,0 +1,133 @@
+"""How everything stands: the mailboxes, the enrollments, and what somebody should look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sequencer.core.model import Status
+from sequencer.operations.explain import iso
+from sequencer.operations.live import Live
+from sequencer.store import agenda, attempts, enrollments, mailboxes, messages, set_aside
+from sequencer.store.agenda import Load
+from sequencer.store.mailboxes import MailboxRow, MailboxState
+from sequencer.workspace.calendars import zone_of
+
+MOST_PROBLEMS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxHealth:
+    """One mailbox. `running`: a daemon owns it right now; `state` is `unknown` before the first run."""
+
+    name: str
+    state: str
+    reason: str
+    running: bool
+    inbox_read_at: datetime | None
+    sent_today: int
+    due: int
+    held: int
+    in_doubt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How everything stands at one instant. `problems` are sentences for the owner."""
+
+    mailboxes: tuple[MailboxHealth, ...]
+    enrollments: Mapping[Status, int]
+    problems: tuple[str, ...]
+
+
+async def status(conn: AsyncConnection, live: Live, now: datetime) -> Health:
+    """The health of this installation."""
+    rows = {row.name: row for row in await mailboxes.listing(conn)}
+    load = await agenda.load(conn, now)
+    doubt = await attempts.in_doubt_counts(conn)
+    names = list(live.workspace.config.mailboxes)
+    names += [name for name in rows if name not in names and (name in load or name in doubt)]
+    boxes = [await _mailbox(conn, live, name, rows.get(name), load, doubt, now) for name in names]
+    problems = [*_mailbox_problems(live, boxes), *await _set_aside(conn), *await _unmatched(conn)]
+    return Health(tuple(boxes), await enrollments.counts(conn), tuple(problems))
+
+
+async def _mailbox(
+    conn: AsyncConnection,
+    live: Live,
+    name: str,
+    row: MailboxRow | None,
+    load: Mapping[str, Load],
+    doubt: Mapping[str, int],
+    now: datetime,
+) -> MailboxHealth:
+    zone = zone_of(live.workspace.config.contacts.timezone)
+    midnight = datetime.combine(now.astimezone(zone).date(), time(), tzinfo=zone).astimezone(UTC)
+    sent = await attempts.sent_since(conn, name, midnight)
+    mine = load.get(name, Load(0, 0))
+    running = row is not None and row.lease_until is not None and row.lease_until > now
+    return MailboxHealth(
+        name=name,
+        state=str(row.state) if row is not None else "unknown",
+        reason=row.reason if row is not None else "never used yet",
+        running=running,
+        inbox_read_at=row.inbox_read_at if row is not None else None,
+        sent_today=len(sent),
+        due=mine.due,
+        held=mine.held,
+        in_doubt=doubt.get(name, 0),
+    )
+
+
+def _mailbox_problems(live: Live, boxes: list[MailboxHealth]) -> list[str]:
+    problems = []
+    for box in boxes:
+        if live.mailbox(box.name) is None:
+            problems.append(f"people are waiting for the mailbox {box.name}, which is no longer in config.yaml")
+        elif box.state in (MailboxState.HELD, MailboxState.HALTED):
+            problems.append(f"the mailbox {box.name} is {box.state}: {box.reason}")
+        if box.in_doubt:
+            what = "1 message" if box.in_doubt == 1 else f"{box.in_doubt} messages"
+            problems.append(f"{what} from {box.name} may or may not have arrived; nothing is sent twice")
+        if box.due and not box.running and live.mailbox(box.name) is not None:
+            problems.append(f"{box.due} due from {box.name}, and no daemon is running: start `sequencer run`")
+    return problems
+
+
+async def _set_aside(conn: AsyncConnection) -> list[str]:
+    found = await set_aside.listing(conn, limit=MOST_PROBLEMS)
+    return [f"set aside on {one.created_at:%Y-%m-%d} ({one.mailbox}): {one.what}: {one.error}" for one in found]
+
+
+async def _unmatched(conn: AsyncConnection) -> list[str]:
+    found = await messages.unmatched(conn, limit=MOST_PROBLEMS)
+    return [
+        f"{one.sender} wrote “{one.subject}” on {one.received_at:%Y-%m-%d}; it belongs to no thread: answer it by hand"
+        for one in found
+    ]
+
+
+def status_json(health: Health) -> dict[str, Any]:
+    """DESIGN §6, `status`."""
+    return {
+        "mailboxes": [
+            {
+                "name": box.name,
+                "state": box.state,
+                "reason": box.reason,
+                "running": box.running,
+                "inbox_read_at": iso(box.inbox_read_at),
+                "sent_today": box.sent_today,
+                "due": box.due,
+                "held": box.held,
+                "in_doubt": box.in_doubt,
+            }
+            for box in health.mailboxes
+        ],
+        "enrollments": {str(status): number for status, number in health.enrollments.items()},
+        "problems": list(health.problems),
+    }
