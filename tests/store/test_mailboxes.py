@@ -1,0 +1,160 @@
+"""One owner a mailbox, under a number that only grows; and how far its folders were read."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sequencer.store import mailboxes
+from sequencer.store.database import Database
+from sequencer.store.mailboxes import Cursor, MailboxState
+from tests.store.people import MAILBOX, NOW, later
+
+
+async def _registered(database: Database) -> None:
+    async with database.begin() as conn:
+        await mailboxes.register(conn, [MAILBOX, "jane"], NOW)
+
+
+async def _take(database: Database, owner: str, seconds: float = 60, *, evict: bool = False) -> int | None:
+    async with database.begin() as conn:
+        return await mailboxes.take(conn, MAILBOX, owner, seconds, evict=evict)
+
+
+async def _held(database: Database, number: int) -> bool:
+    async with database.begin() as conn:
+        return await mailboxes.hold_lease(conn, MAILBOX, number)
+
+
+async def test_registering_again_changes_nothing(database: Database) -> None:
+    await _registered(database)
+    async with database.begin() as conn:
+        assert await mailboxes.set_state(conn, MAILBOX, MailboxState.HELD, "IMAP is down", NOW)
+        await mailboxes.register(conn, [MAILBOX], later(days=1))
+        await mailboxes.register(conn, [], NOW)
+        listed = await mailboxes.listing(conn)
+        unknown = await mailboxes.get(conn, "nobody")
+    assert [(row.name, row.state, row.reason) for row in listed] == [
+        ("jane", MailboxState.OK, ""),
+        (MAILBOX, MailboxState.HELD, "IMAP is down"),
+    ]
+    assert unknown is None
+
+
+async def test_since_moves_only_with_the_state_or_the_reason(database: Database) -> None:
+    await _registered(database)
+    async with database.begin() as conn:
+        assert not await mailboxes.set_state(conn, MAILBOX, MailboxState.OK, "", later(hours=1))
+        assert await mailboxes.set_state(conn, MAILBOX, MailboxState.HALTED, "password", later(hours=2))
+        assert not await mailboxes.set_state(conn, MAILBOX, MailboxState.HALTED, "password", later(hours=3))
+        row = await mailboxes.get(conn, MAILBOX)
+        assert row is not None
+        assert row.since == later(hours=2)
+        assert await mailboxes.set_state(conn, MAILBOX, MailboxState.HALTED, "certificate", later(hours=4))
+        assert not await mailboxes.set_state(conn, "nobody", MailboxState.OK, "x", NOW)
+
+
+async def test_the_inbox_was_read_never_moves_back(database: Database) -> None:
+    await _registered(database)
+    async with database.begin() as conn:
+        await mailboxes.set_inbox_read(conn, MAILBOX, later(hours=1))
+        await mailboxes.set_inbox_read(conn, MAILBOX, NOW)
+        row = await mailboxes.get(conn, MAILBOX)
+    assert row is not None
+    assert row.inbox_read_at == later(hours=1)
+
+
+async def test_the_owner_keeps_others_out_until_it_lets_go(database: Database) -> None:
+    await _registered(database)
+    first = await _take(database, "one")
+    assert first == 1
+    assert await _take(database, "two") is None
+    assert await _held(database, 1)
+    async with database.begin() as conn:
+        assert await mailboxes.renew(conn, MAILBOX, 1, 60)
+        await mailboxes.release(conn, MAILBOX, 1)
+        assert not await mailboxes.renew(conn, MAILBOX, 1, 60)
+    assert not await _held(database, 1)
+    assert await _take(database, "two") == 2
+    async with database.begin() as conn:
+        await mailboxes.release(conn, MAILBOX, 1)  # the former owner cannot release it for the new one
+    assert await _held(database, 2)
+
+
+async def test_an_expired_lease_can_be_taken_and_the_former_owner_is_told(database: Database) -> None:
+    await _registered(database)
+    first = await _take(database, "one", seconds=-1)
+    assert first == 1
+    assert await _held(database, 1)  # expired, but nobody else is there
+    assert await _take(database, "two") == 2
+    assert not await _held(database, 1)
+    async with database.begin() as conn:
+        assert not await mailboxes.renew(conn, MAILBOX, 1, 60)
+
+
+async def test_an_expired_lease_that_nobody_took_can_be_renewed(database: Database) -> None:
+    await _registered(database)
+    await _take(database, "one", seconds=-1)
+    async with database.begin() as conn:
+        assert await mailboxes.renew(conn, MAILBOX, 1, 60)
+    assert await _take(database, "two") is None
+
+
+async def test_the_same_owner_and_whoever_holds_the_file_take_it_at_once(database: Database) -> None:
+    await _registered(database)
+    assert await _take(database, "one") == 1
+    assert await _take(database, "one") == 2
+    assert await _take(database, "two", evict=True) == 3
+    assert await _take(database, "one") is None
+    async with database.begin() as conn:
+        assert await mailboxes.take(conn, "nobody", "one", 60) is None
+
+
+async def test_the_lease_ends_by_the_clock_of_the_database(database: Database) -> None:
+    await _registered(database)
+    await _take(database, "one", seconds=3600)
+    await _take(database, "one", seconds=60)
+    async with database.begin() as conn:
+        early = await mailboxes.get(conn, MAILBOX)
+        await mailboxes.renew(conn, MAILBOX, 2, 3660)
+        late = await mailboxes.get(conn, MAILBOX)
+    assert early is not None
+    assert late is not None
+    assert early.lease_until is not None
+    assert late.lease_until is not None
+    assert 3600 <= (late.lease_until - early.lease_until).total_seconds() < 3630
+
+
+async def test_of_many_that_want_a_mailbox_one_gets_it(database: Database, database_url: str) -> None:
+    await _registered(database)
+    others = [await Database.open(database_url) for _ in range(4)]
+    numbers = await asyncio.gather(*(_take(other, f"daemon {index}") for index, other in enumerate(others * 3)))
+    for other in others:
+        await other.close()
+    assert sorted(number for number in numbers if number is not None) == [1]
+
+
+async def test_while_a_commit_holds_the_lease_nobody_takes_it(database: Database, database_url: str) -> None:
+    await _registered(database)
+    await _take(database, "one", seconds=-1)
+    other = await Database.open(database_url)
+    async with database.begin() as conn:
+        assert await mailboxes.hold_lease(conn, MAILBOX, 1)
+        taking = asyncio.create_task(_take(other, "two"))
+        done, _ = await asyncio.wait([taking], timeout=0.2)
+        assert not done
+    assert await taking == 2
+    await other.close()
+
+
+async def test_how_far_a_folder_was_read(database: Database) -> None:
+    await _registered(database)
+    async with database.begin() as conn:
+        assert await mailboxes.cursor(conn, MAILBOX, "INBOX") is None
+        await mailboxes.set_cursor(conn, MAILBOX, "INBOX", Cursor(2**32 - 1, 2**32 - 1, NOW))
+        await mailboxes.set_cursor(conn, MAILBOX, "Entwürfe & mehr", Cursor(1, 2))
+        await mailboxes.set_cursor(conn, "jane", "INBOX", Cursor(5, 6, NOW))
+        assert await mailboxes.cursor(conn, MAILBOX, "INBOX") == Cursor(2**32 - 1, 2**32 - 1, NOW)
+        await mailboxes.set_cursor(conn, MAILBOX, "INBOX", Cursor(7, 0, later(hours=1)))
+        assert await mailboxes.cursor(conn, MAILBOX, "INBOX") == Cursor(7, 0, later(hours=1))
+        assert await mailboxes.cursor(conn, MAILBOX, "Entwürfe & mehr") == Cursor(1, 2, None)
+        assert await mailboxes.cursor(conn, "jane", "INBOX") == Cursor(5, 6, NOW)
