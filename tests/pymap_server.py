@@ -13,9 +13,9 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
+from uuid import uuid4
 
-from proxyprotocol.reader import ProxyProtocolReader
-from proxyprotocol.version import ProxyProtocolVersion
+from proxyprotocol.sock import SocketInfo
 from pymap.backend.dict import Config, DictBackend, Identity, Login
 from pymap.imap import IMAPServer
 from pymap.parsing.message import AppendMessage
@@ -39,6 +39,8 @@ class PymapServer:
         self._users = dict(users)
         self._folders = tuple(folders)
         self._stack = AsyncExitStack()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -53,7 +55,19 @@ class PymapServer:
             async with self._identity(name).new_session() as session:
                 for folder in self._folders:
                     await session.create_mailbox(folder)
-        serve = ProxyProtocolReader(ProxyProtocolVersion.get(None)).get_callback(IMAPServer(self._login, config))
+        imap = IMAPServer(self._login, config)
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.add(task)
+            self._writers.add(writer)
+            try:
+                await imap(reader, writer, SocketInfo.get(writer, None, unique_id=uuid4().bytes))
+            finally:
+                self._writers.discard(writer)
+                self._tasks.discard(task)
+
         server = await asyncio.start_server(serve, self.host, 0)
         await self._stack.enter_async_context(server)
         self.port = server.sockets[0].getsockname()[1]
@@ -62,7 +76,15 @@ class PymapServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.disconnect()
         await self._stack.aclose()
+
+    async def disconnect(self) -> None:
+        """Cut all connections, and wait until the server is done with them."""
+        for writer in self._writers:
+            writer.transport.abort()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def append(self, user: str, folder: str, data: bytes, at: datetime, flags: Iterable[str] = ()) -> None:
         """Put a message into a folder; idling clients hear of it at once."""

@@ -43,7 +43,7 @@ def folder_for(use: str, folders: Iterable[Folder]) -> Folder | None:
     for folder in selectable:
         if use in folder.special_use:
             return folder
-    names = _USUAL_NAMES.get(use, "").split("|")
+    names = _USUAL_NAMES[use].split("|") if use in _USUAL_NAMES else []
     for folder in selectable:
         leaf = folder.name.rpartition(folder.separator)[2] if folder.separator else folder.name
         if leaf.casefold() in names and not folder.special_use:
