@@ -27,6 +27,15 @@ class Workspace:
     templates: Templates
     sources: Mapping[str, str]
 
+    @property
+    def database_url(self) -> str:
+        """Where the data lives; the path of an SQLite file counts from the workspace, not from where one stands."""
+        url = self.config.database.strip()
+        path = url.removeprefix("sqlite:///")
+        if path == url or path.startswith(("/", ":memory:")) or not path:
+            return url
+        return f"sqlite:///{self.folder.absolute() / path}"
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
