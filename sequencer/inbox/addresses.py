@@ -10,9 +10,13 @@ from sequencer.inbox.charsets import decode_words
 MOST_ADDRESSES: Final = 64
 MOST_IDS: Final = 100
 
-_BEFORE = r"[^\s<>()\[\]{}:;,\"'`\\@|=\x00-\x1f]"
-_LOCAL = r"(?:\"[^\"\s@]{1,64}\"|[^\s<>()\[\]{}:;,\"`\\@|\x00-\x1f]{1,100})"
-_LABEL = r"[A-Za-z0-9\u0080-\uffff_][A-Za-z0-9\u0080-\uffff_-]{0,62}"
+# Letters up to U+1FFF (Latin, Greek, Cyrillic …) may be part of an address; Chinese and Japanese, which are written
+# without spaces, are taken for the words around it.
+_FOREIGN = r"\u00c0-\u1fff"
+_ATOM = rf"[!#$%&'*+/0-9=?A-Z^_a-z~.{_FOREIGN}-]"
+_BEFORE = rf"[!#$%&*+/0-9?A-Z^_a-z~.{_FOREIGN}-]"
+_LOCAL = rf"(?:\"[^\"\s@]{{1,64}}\"|(?!'){_ATOM}{{1,100}})"
+_LABEL = rf"[A-Za-z0-9_{_FOREIGN}][A-Za-z0-9_{_FOREIGN}-]{{0,62}}"
 ADDRESS: Final = re.compile(rf"(?<!{_BEFORE}){_LOCAL}@(?:{_LABEL}\.){{0,10}}{_LABEL}")
 """An addr-spec in running text (RFC 5321 §4.1.2, without comments and address literals)."""
 

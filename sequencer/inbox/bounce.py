@@ -120,23 +120,33 @@ def _failures(mail: Mail, notice: str, original: Original, signs: _Signs) -> tup
         return _completed(reported, mail, notice, original), "delivery report", 0.99
     prose = read_prose(mail, notice, original)
     named = any(failure.recipient for failure in prose)
+    found_by, confidence = _judged(mail, notice, signs, prose, named)
+    if confidence and named:
+        return prose, found_by, confidence
+    if signs.machine and (confidence or signs.subject) and (found := _flufl(mail)):
+        return tuple(Failure(address, answer=notice[:1500]) for address in found), found_by or "flufl.bounce", 0.8
+    return (prose if confidence else ()), found_by, confidence
+
+
+def _judged(mail: Mail, notice: str, signs: _Signs, prose: tuple[Failure, ...], named: bool) -> tuple[str, float]:
+    """Whether the signs suffice without a readable report: how it was found, and how sure that is (0.0: no bounce)."""
     if signs.report and (signs.subject or signs.sentence or (signs.machine and named)):
-        return prose, "delivery report", 0.95
+        return "delivery report", 0.95
     if signs.listed and (signs.machine or signs.subject or signs.sentence):
-        return prose, "x-failed-recipients", 0.98
+        return "x-failed-recipients", 0.98
     if signs.daemon and ((signs.subject and (signs.sentence or signs.answer or named)) or (signs.sentence and named)):
-        return prose, "wording", 0.95
+        return "wording", 0.95
     if signs.daemon and signs.answer and named:
-        return prose, "wording", 0.85
-    if signs.null_path and signs.subject and (signs.sentence or signs.answer):
-        return prose, "wording", 0.9
+        return "wording", 0.85
+    if signs.null_path and signs.answer and (signs.subject or (signs.sentence and named)):
+        return "wording", 0.9
+    if signs.null_path and signs.subject and signs.sentence:
+        return "wording", 0.9
     unwatched = signs.automatic or _no_person(mail)
     stranger = any(failure.recipient and failure.recipient.lower() not in _parties(mail) for failure in prose)
     if signs.subject and signs.sentence and stranger and unwatched and (signs.answer or _of_mail(notice)):
-        return prose, "wording", 0.8
-    if signs.machine and signs.subject and (found := _flufl(mail)):
-        return tuple(Failure(address, answer=notice[:1500]) for address in found), "flufl.bounce", 0.8
-    return (), "", 0.0
+        return "wording", 0.8
+    return "", 0.0
 
 
 def _no_person(mail: Mail) -> bool:

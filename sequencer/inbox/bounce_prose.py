@@ -32,6 +32,10 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _NAMED_PERSON = re.compile(r"^[\s>*\-•·\"']{0,12}[^<>\n]{0,80}<ADDRESS>\s{0,4}[:.,]?\s*$")
+_LABELLED = re.compile(
+    r"^[\s>*\-•·]{0,12}(?!(?:to|cc|bcc|delivered-to|for|e-?mail|login)\s{0,3}:)[^@\n:]{3,80}:\s{0,4}[<\[(]?ADDRESS[>\])]?\s*$",
+    re.IGNORECASE,
+)
 _HEADED = re.compile(r"(?:^|[\s>*])to:\s{0,10}<?ADDRESS", re.IGNORECASE)
 _TO = re.compile(
     r"(?:deliver\w{0,4}|undeliverable|message|mail|zustell\w{0,4}|remis|entreg\w{1,5}|"
@@ -48,6 +52,7 @@ _SENDER_SIDE = re.compile(
     r"write to|reply to|cc|f=)\b[\s:=<\"'(\[]{0,6}(?:mailto:)?$",
     re.IGNORECASE,
 )
+_SENT_BY = re.compile(r"\b(?:sent by|from|sender)\s{0,3}:?\s*$", re.IGNORECASE)
 _HELPERS = re.compile(
     r"^(?:postmaster|abuse|support|helpdesk|help|webmaster|noreply|no-reply|mailer-daemon|dns-admin)@", re.IGNORECASE
 )
@@ -55,7 +60,15 @@ _HELPERS = re.compile(
 
 _SHAPES: Final = tuple(
     (weight, re.compile(shape.pattern.replace("ADDRESS", f"(?P<address>{ADDRESS.pattern})"), shape.flags))
-    for weight, shape in ((6, _ALONE), (6, _LEADS), (6, _NAMED), (4, _TO), (4, _NAMED_PERSON), (4, _HEADED))
+    for weight, shape in (
+        (6, _ALONE),
+        (6, _LEADS),
+        (6, _NAMED),
+        (5, _LABELLED),
+        (4, _TO),
+        (4, _NAMED_PERSON),
+        (4, _HEADED),
+    )
 )
 
 
@@ -79,7 +92,7 @@ def read_prose(mail: Mail, notice: str, original: Original) -> tuple[Failure, ..
     candidates: dict[str, _Candidate] = {}
     for index, line in enumerate(lines):
         if "@" in line and len(candidates) < _MOST_CANDIDATES:
-            for address, weight in _weigh(line, _next(lines, index)):
+            for address, weight in _weigh(line, _before(lines, index), _next(lines, index)):
                 found = candidates.setdefault(address.lower(), _Candidate(address, index))
                 found.weight = max(found.weight, weight)
                 found.lines.add(index)
@@ -112,7 +125,11 @@ def _next(lines: list[str], index: int) -> str:
     return next((line for line in lines[index + 1 : index + 4] if line.strip()), "")
 
 
-def _weigh(line: str, following: str) -> Iterable[tuple[str, int]]:
+def _before(lines: list[str], index: int) -> str:
+    return next((line for line in lines[max(0, index - 2) : index][::-1] if line.strip()), "")
+
+
+def _weigh(line: str, before: str, following: str) -> Iterable[tuple[str, int]]:
     """Every address of a line with the weight of its place."""
     answered = bool(_ANSWER.search(line))
     shaped: dict[int, int] = {}
@@ -128,7 +145,9 @@ def _weigh(line: str, following: str) -> Iterable[tuple[str, int]]:
             weight += 2
         if _SENDER_SIDE.search(line[max(0, match.start() - 40) : match.start()]):
             weight -= 8
-        if _HELPERS.match(match[0]) and weight < 8:
+        if _SENT_BY.search(before):
+            weight -= 8
+        if _HELPERS.match(match[0]) and weight < 6:
             weight -= 4
         if "//" in line[max(0, match.start() - 60) : match.start()].rpartition(" ")[2]:
             weight -= 6

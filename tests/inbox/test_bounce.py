@@ -22,6 +22,18 @@ def bounce_of(raw: bytes) -> Bounce:
 
 
 PROSE = (
+    ("active-hunter", "bounce", Reason.UNKNOWN_USER),
+    ("appliance", "bounce", Reason.UNKNOWN_USER),
+    ("carrier-without-a-daemon", "soft_bounce", Reason.FULL),
+    ("chinese", "bounce", Reason.UNKNOWN_USER),
+    ("delayed-by-sendmail", "delayed", Reason.EXPIRED),
+    ("french", "bounce", Reason.UNKNOWN_USER),
+    ("gateway", "bounce", Reason.UNKNOWN_USER),
+    ("imail", "soft_bounce", Reason.FULL),
+    ("james", "bounce", Reason.UNKNOWN_USER),
+    ("mailmarshal", "soft_bounce", Reason.FULL),
+    ("quoted-address", "bounce", Reason.UNKNOWN_USER),
+    ("spanish", "soft_bounce", Reason.FULL),
     ("exim", "bounce", Reason.UNKNOWN_USER),
     ("qmail", "soft_bounce", Reason.FULL),
     ("sendmail-transcript", "bounce", Reason.UNKNOWN_USER),
@@ -36,6 +48,10 @@ PROSE = (
     ("german", "soft_bounce", Reason.FULL),
     ("only-in-html", "bounce", Reason.UNKNOWN_USER),
 )
+
+
+def test_every_sample_is_in_the_table() -> None:
+    assert sorted(name for name, _, _ in PROSE) == sorted(file.stem for file in MAILS.glob("*.eml"))
 
 
 @pytest.mark.parametrize(("name", "outcome", "reason"), PROSE)

@@ -141,6 +141,11 @@ def test_addresses_in_prose() -> None:
     prose = "Ask <jo@example.com>, 'bo@example.org' or mailto:al+x@sub.example.co.uk. Not @home, not a@, not x@@y."
 
     assert find_addresses(prose) == ("jo@example.com", "bo@example.org", "al+x@sub.example.co.uk")
+    assert find_addresses("收件人：carla@example.com，失败; 送信carla@example.org失敗") == (
+        "carla@example.com",
+        "carla@example.org",
+    )
+    assert find_addresses("Grüße@bücher.example") == ("Grüße@bücher.example",)
     assert find_addresses('"needless"@example.com "must be"@example.com') == ("needless@example.com",)
 
 
