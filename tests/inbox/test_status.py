@@ -37,6 +37,10 @@ ANSWERS: dict[Reason, tuple[str, ...]] = {
         "550 5.4.1 Recipient address rejected: user not found",
         "550-5.1.1 is not a valid mailbox",
         "The recipient name is not recognized",
+        "550 domain is not hosted here",
+        "550 no mailbox here",
+        "550 5.1.1 recipient address rejected: undeliverable address: host mx.example.com said user unknown",
+        "553 sorry, this recipient is not in my validrcptto list (#5.7.1)",
     ),
     Reason.UNKNOWN_HOST: (
         "Host or domain name not found. Name service error for name=gone.example type=MX: Host not found",
@@ -65,6 +69,8 @@ ANSWERS: dict[Reason, tuple[str, ...]] = {
         "550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; the sender was not authenticated when sending to it",
         "550 5.7.1 Relaying denied",
         "554 5.7.1 <carla@example.com>: Relay access denied",
+        "550 5.7.1 RESOLVER.RST.AuthRequired; authentication required",
+        "550 Recipient not allowed",
     ),
     Reason.FULL: (
         "552 5.2.2 Mailbox full",
