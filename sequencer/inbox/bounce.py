@@ -90,7 +90,8 @@ def _signs(mail: Mail, notice: str) -> _Signs:
     path = mail.headers.get("return-path")
     address = mail.from_address or mail.headers.get("from").strip("<> ")
     named = bool(pattern("daemon_name").search(mail.from_name or mail.headers.get("from")[:200]))
-    list_manager = bool(LIST_MANAGER.search(address)) and bool(pattern("list_refusal").search(notice[:3000]))
+    unnamed_list = bool(LIST_MANAGER.search(address)) and not mail.from_name and not mail.in_reply_to
+    list_manager = unnamed_list and bool(pattern("list_refusal").search(notice[:3000]))
     report = has_report(mail)
     listed = "x-failed-recipients" in mail.headers
     daemon = bool(pattern("daemon").match(address)) or named or not mail.from_address or list_manager

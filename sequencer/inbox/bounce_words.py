@@ -16,7 +16,7 @@ ANSWER: Final = re.compile(
 """Something like the answer of a mail server (RFC 5321 §4.2)."""
 
 LIST_MANAGER: Final = re.compile(
-    r"(?:-|\b)(?:admin|owner|request|bounces?|listserv|majordomo|mailman|listmaster|sympa|fml|ezmlm)@", re.IGNORECASE
+    r"-(?:admin|owner|request|bounces?)@|\b(?:listserv|majordomo|mailman|listmaster|sympa|fml|ezmlm)@", re.IGNORECASE
 )
 
 _MAIL = (
