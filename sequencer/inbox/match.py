@@ -111,6 +111,12 @@ def _suffixes() -> PublicSuffixList:
     return PublicSuffixList()
 
 
+def addressed_token(mail: Mail) -> str:
+    """Our token in an address that the mail was sent to, or in its subject; "" when there is none."""
+    found = _TOKEN.search(" ".join((*mail.to, mail.subject)))
+    return found[0].lower() if found else ""
+
+
 def _tokens(mail: Mail) -> Iterator[str]:
     headers = " ".join(
         value
