@@ -68,7 +68,7 @@ class PostOffice:
         self.traffic = 0
         """Grows with every command that reaches one of the servers; nothing else is promised."""
         self.deliveries = 0
-        """Mails put into a folder of a user so far."""
+        """Mails put into the INBOX of a user so far."""
         self.smtp_port = 0
         self.imap_port = 0
         self._now = now
@@ -78,6 +78,7 @@ class PostOffice:
         self._servers: list[asyncio.Server] = []
         self._transports: set[asyncio.Transport] = set()
         self._sessions: set[asyncio.Task[None]] = set()
+        self._deliveries: set[asyncio.Task[int]] = set()
 
     async def __aenter__(self) -> PostOffice:
         loop = asyncio.get_running_loop()
@@ -92,8 +93,8 @@ class PostOffice:
             server.close()
         for transport in tuple(self._transports):
             transport.abort()
-        if self._sessions:
-            await asyncio.wait(tuple(self._sessions))
+        if self._sessions or self._deliveries:
+            await asyncio.wait((*self._sessions, *self._deliveries))
         for server in self._servers:
             await server.wait_closed()
 
@@ -117,8 +118,15 @@ class PostOffice:
             target = await (await self._folders(address)).get_mailbox(folder)
             flags: frozenset[Flag] = frozenset([Seen] if seen else [])
             message = await target.append(AppendMessage(raw, self._now(), flags), recent=not seen)
-            self.deliveries += 1
+            self.deliveries += folder == "INBOX"
             return int(message.uid)
+
+    def post(self, address: str, raw: bytes, folder: str = "INBOX", *, seen: bool = False) -> None:
+        """The same without waiting: the mail is in motion from now on until it lies in the folder."""
+        self.in_motion += 1
+        delivery = asyncio.ensure_future(self.deliver(address, raw, folder, seen=seen))
+        self._deliveries.add(delivery)
+        delivery.add_done_callback(self._posted)
 
     async def mails(self, address: str, folder: str = "INBOX") -> list[bytes]:
         """The exact bytes of what lies in a folder of a user, oldest first."""
@@ -184,6 +192,10 @@ class PostOffice:
     def heard(self) -> None:
         """Something reached one of the servers."""
         self.traffic += 1
+
+    def _posted(self, delivery: asyncio.Task[int]) -> None:
+        self._deliveries.discard(delivery)
+        self.in_motion -= 1
 
     async def _folders(self, address: str) -> Any:
         async with Identity(address, self._login, None, frozenset()).new_session() as session:
