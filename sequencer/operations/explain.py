@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, assert_never
@@ -24,7 +25,8 @@ from sequencer.core.decisions import (
     Wait,
     Wake,
 )
-from sequencer.core.model import BACK_OFF, Contact, Email, Enrollment, Sequence, Status, Task
+from sequencer.core.model import BACK_OFF, Contact, Email, Enrollment, Status, Task
+from sequencer.core.model import Sequence as Plan
 from sequencer.operations.facts import answer, gather
 from sequencer.operations.history import moment, told
 from sequencer.operations.live import Live
@@ -99,6 +101,20 @@ async def why(conn: AsyncConnection, live: Live, email: str, now: datetime) -> E
     return Explanation(contact, zone, suppressed, tuple(ways))
 
 
+async def outlook(conn: AsyncConnection, live: Live, people: Sequence[Enrollment], now: datetime) -> dict[int, str]:
+    """What is next for each of these enrollments, in one sentence, by its id."""
+    questions = await gather(conn, live, people, now)
+    answers = {}
+    for enrollment in people:
+        question = questions[enrollment.id]
+        zone = zone_for(question.facts.contact) if question.facts is not None else ZoneInfo("UTC")
+        decision = answer(question, enrollment, now)
+        answers[enrollment.id] = _next(decision, enrollment, question.sequence, zone)[2]
+        if isinstance(decision, Held):
+            answers[enrollment.id] += f": {decision.reason}"
+    return answers
+
+
 def zone_for(contact: Contact) -> ZoneInfo:
     """The contact's zone; UTC when it is none."""
     try:
@@ -107,9 +123,7 @@ def zone_for(contact: Contact) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def _way(
-    standing: Standing, plan: Sequence | None, decision: Decision, zone: ZoneInfo, history: tuple[Moment, ...]
-) -> Way:
+def _way(standing: Standing, plan: Plan | None, decision: Decision, zone: ZoneInfo, history: tuple[Moment, ...]) -> Way:
     enrollment = standing.enrollment
     step, due_at, words, shifts = _next(decision, enrollment, plan, zone)
     held = _hold(decision, standing)
@@ -129,7 +143,7 @@ def _hold(decision: Decision, standing: Standing) -> Hold | None:
 _Next = tuple[str, datetime | None, str, tuple[str, ...]]
 
 
-def _next(decision: Decision, enrollment: Enrollment, plan: Sequence | None, zone: ZoneInfo) -> _Next:
+def _next(decision: Decision, enrollment: Enrollment, plan: Plan | None, zone: ZoneInfo) -> _Next:
     """The step that is next, when it is due, a sentence about it, and why it is not earlier."""
     match decision:
         case SendEmail() | CreateTask():
@@ -171,7 +185,7 @@ def _sentence(reason: str) -> str:
     return reason or "nothing more happens by itself"
 
 
-def _named(plan: Sequence | None, step_id: str) -> str:
+def _named(plan: Plan | None, step_id: str) -> str:
     """What a step is, for people: `the e-mail “story”`, `the task “first-call” (call)`."""
     if step_id == BACK_OFF:
         return "the back-off message"

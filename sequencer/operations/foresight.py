@@ -1,0 +1,325 @@
+"""What would happen: the exact messages of a sequence, and its time line, before anything leaves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sequencer.core.decisions import SendEmail
+from sequencer.core.lines import start_of
+from sequencer.core.model import BACK_OFF, Base, Contact, Email, Enrollment, Fields, FieldValue, Task, When
+from sequencer.core.model import Sequence as Plan
+from sequencer.core.react import HUMAN_KINDS, Heard
+from sequencer.core.when import PhraseError, parse_span
+from sequencer.operations.enrollments import choose_mailbox
+from sequencer.operations.explain import iso, zone_for
+from sequencer.operations.letters import Unready, choose_variant, prepare
+from sequencer.operations.live import Live
+from sequencer.operations.record import Refusal
+from sequencer.operations.values import parse_date
+from sequencer.store import contacts, enrollments
+from sequencer.workspace.calendars import calendar_for
+from sequencer.workspace.config import Mailbox
+from sequencer.workspace.simulate import Assumptions, Row, ScriptedReply, simulate
+from sequencer.workspace.source import did_you_mean
+from sequencer.workspace.templates import Rendered, Unfilled, render, variables_for
+from sequencer.workspace.workspace import Workspace
+
+SAMPLE_FIELDS: Final[Mapping[str, FieldValue]] = {
+    "first_name": "Anna",
+    "last_name": "Example",
+    "full_name": "Anna Example",
+    "company": "Example & Daughters",
+    "phone": "+1 406 555 0100",
+    "rating": "A",
+}
+MORNING: Final = time(9)
+"""When somebody enters a sequence on a day that is named without a time, in their own zone."""
+
+_REPLY: Final = re.compile(
+    r"(?P<step>[^+\s]+)\s*\+\s*(?P<delay>\d+\s*[a-z]+(?: days?)?)\s+(?P<rest>\S.*)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom to look ahead for, and from which mailbox. `made_up`: nobody real."""
+
+    contact: Contact
+    mailbox: Mailbox
+    enrollment: Enrollment | None = None
+    made_up: bool = False
+    fields: Fields | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message as it would leave: `data` are its exact bytes; without them, `trouble` says what holds it."""
+
+    line: str
+    step: str
+    template: str
+    chosen: bool  # of several variants, the one for this person
+    data: bytes
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """One line of a time line; `detail` is the template, the kind of task, or where to."""
+
+    at: datetime
+    step: str
+    action: str
+    subject: str
+    detail: str
+    reason: str
+
+
+def sample_contact(workspace: Workspace, plan: Plan, today: date) -> Contact:
+    """A made-up contact who has everything that the plan's templates and dates ask for."""
+    ours = workspace.config.contacts
+    fields: dict[str, FieldValue] = dict(SAMPLE_FIELDS)
+    for email in _emails(plan):
+        for name in email.variants:
+            template = workspace.templates.get(name)
+            for field in sorted(template.needs) if template is not None else ():
+                fields.setdefault(field, f"[{field}]")
+    for when in _whens(plan):
+        if when.base is Base.FIELD:
+            fields[when.field] = today + timedelta(days=30)
+    for field in ("email", "timezone", "language", "holidays"):
+        fields.pop(field, None)
+    return Contact(0, "anna@example.com", fields, ours.timezone, ours.holidays or "", ours.language)
+
+
+def _emails(plan: Plan) -> Iterator[Email]:
+    for steps in plan.lines.values():
+        yield from (step.do for step in steps if isinstance(step.do, Email))
+    if plan.back_off is not None:
+        yield plan.back_off.email
+
+
+def _whens(plan: Plan) -> Iterator[When]:
+    for steps in plan.lines.values():
+        yield from (step.when for step in steps)
+
+
+def made_up(workspace: Workspace, plan: Plan, today: date, fields: Fields | None = None) -> Subject | Refusal:
+    """Nobody real, for those who only want to look at a plan."""
+    mailbox = _mailbox(workspace, plan)
+    if isinstance(mailbox, Refusal):
+        return mailbox
+    return Subject(sample_contact(workspace, plan, today), mailbox, made_up=True, fields=fields)
+
+
+async def real(
+    conn: AsyncConnection, live: Live, plan: Plan, email: str, fields: Fields | None = None
+) -> Subject | Refusal:
+    """A contact, with the mailbox they would hear from, and the enrollment they have in this plan."""
+    contact = await contacts.by_email(conn, email, live.defaults)
+    if contact is None:
+        return Refusal(f"there is no contact {email}; import them first, or leave out --contact for a made-up one")
+    history = await enrollments.by_contact(conn, contact.id)
+    open_here = [s.enrollment for s in history if s.enrollment.sequence == plan.name and not s.enrollment.status.ended]
+    enrollment = open_here[-1] if open_here else None
+    name = enrollment.mailbox if enrollment is not None else choose_mailbox(live, plan, contact, history)
+    mailbox = live.mailbox(name) or _mailbox(live.workspace, plan)
+    if isinstance(mailbox, Refusal):
+        return mailbox
+    if enrollment is not None and fields:
+        enrollment = replace(enrollment, fields={**enrollment.fields, **fields})
+    known = enrollment.fields if enrollment is not None else fields
+    return Subject(contact, mailbox, enrollment, fields=known)
+
+
+def _mailbox(workspace: Workspace, plan: Plan) -> Mailbox | Refusal:
+    for name in plan.mailboxes:
+        if name in workspace.config.mailboxes:
+            return workspace.config.mailboxes[name]
+    return Refusal(f"none of the mailboxes of {plan.name} ({', '.join(plan.mailboxes)}) is in config.yaml")
+
+
+# The messages -------------------------------------------------------------------------------------
+
+
+def letters(
+    workspace: Workspace, plan: Plan, subject: Subject, now: datetime, key: bytes, *, step: str = ""
+) -> list[Letter]:
+    """Every e-mail of a plan, line by line, each variant of it, as it would leave now; or those of one step.
+
+    Later ones continue the thread of the earlier ones, as if each were sent.
+    """
+    enrollment = subject.enrollment or _newcomer(plan, subject, now)
+    found: list[Letter] = []
+    for line, step_id, email in _in_order(plan):
+        chosen = choose_variant(email, enrollment, step_id)
+        follow = enrollment
+        for variant in email.variants:
+            action = SendEmail(step_id, Email((variant,), email.thread), now, enrollment.position)
+            prepared = prepare(
+                enrollment,
+                action,
+                subject.contact,
+                subject.mailbox,
+                workspace.config,
+                workspace.templates,
+                key=key,
+                nonce="preview",
+                now=now,
+            )
+            if isinstance(prepared, Unready):
+                found.append(Letter(line, step_id, variant, variant == chosen, b"", prepared.reason))
+                continue
+            found.append(Letter(line, step_id, variant, variant == chosen, prepared.data))
+            if variant == chosen:
+                follow = replace(enrollment, thread=prepared.thread)
+        enrollment = follow
+    return [letter for letter in found if step in ("", letter.step)]
+
+
+def _in_order(plan: Plan) -> Iterator[tuple[str, str, Email]]:
+    for line, steps in plan.lines.items():
+        yield from ((line, step.id, step.do) for step in steps if isinstance(step.do, Email))
+    if plan.back_off is not None:
+        yield "back_off", BACK_OFF, plan.back_off.email
+
+
+def _newcomer(plan: Plan, subject: Subject, now: datetime) -> Enrollment:
+    return Enrollment(
+        id=0,
+        contact_id=subject.contact.id,
+        sequence=plan.name,
+        mailbox=subject.mailbox.name,
+        enrolled_at=now,
+        position=start_of(plan),
+        fields=subject.fields or {},
+    )
+
+
+# The time line ------------------------------------------------------------------------------------
+
+
+def time_line(
+    workspace: Workspace,
+    plan: Plan,
+    subject: Subject,
+    start: datetime,
+    replies: Sequence[ScriptedReply] = (),
+    until: datetime | None = None,
+) -> list[Foreseen]:
+    """What happens with somebody who enters at `start` and answers as scripted, by the real `decide`."""
+    config = workspace.config
+    rows, _ = simulate(
+        plan,
+        subject.contact,
+        calendar_for(subject.contact, plan, subject.mailbox),
+        start,
+        fields=subject.fields,
+        replies=replies,
+        assumptions=Assumptions(min_gap=config.contacts.min_gap, spread=config.spread, until=until),
+    )
+    variables = variables_for(
+        subject.contact, subject.fields or {}, subject.mailbox, config.company, unsubscribe="mailto:"
+    )
+    root = ""
+    seen: list[Foreseen] = []
+    for row in rows:
+        line, root = _foreseen(workspace, plan, row, variables, root)
+        seen.append(line)
+    return seen
+
+
+def _foreseen(
+    workspace: Workspace, plan: Plan, row: Row, variables: Mapping[str, object], root: str
+) -> tuple[Foreseen, str]:
+    """The line, and the subject of the thread from here on."""
+    if row.action not in ("email", "back_off"):
+        return Foreseen(row.at, row.step, row.action, "", row.detail, row.reason), root
+    rendered = render(workspace.templates, row.detail, variables)
+    subject, reason = "", row.reason
+    match rendered:
+        case Rendered():
+            subject = rendered.subject
+        case Unfilled():
+            template = workspace.templates.get(row.detail)
+            subject = template.subject if template is not None else ""
+            reason = f"held: {row.detail} needs {', '.join(rendered.variables)}"
+        case _:
+            reason = f"held: {rendered.message}"
+    if root and _continues(plan, row.step):
+        return Foreseen(row.at, row.step, row.action, f"Re: {root}", row.detail, reason), root
+    return Foreseen(row.at, row.step, row.action, subject, row.detail, reason), subject
+
+
+def _continues(plan: Plan, step_id: str) -> bool:
+    for _, each, email in _in_order(plan):
+        if each == step_id:
+            return email.thread == "reply"
+    return False
+
+
+def parse_reply(text: str, plan: Plan) -> ScriptedReply | Refusal:
+    """`STEP+2d interested`, `STEP+3 hours not_now 2027-01-15`, or one of the sequence's own labels."""
+    found = _REPLY.fullmatch(text.strip())
+    if found is None:
+        return Refusal(f"“{text}” is no reply: write it as in --reply “thanks+2d interested”")
+    step, rest = found["step"], found["rest"].split()
+    known = [each for each, do in _touches(plan)]
+    if step not in known:
+        return Refusal(f"{plan.name} has no touch “{step}” to reply to; {did_you_mean(step, known)}")
+    try:
+        delay = parse_span(found["delay"])
+    except PhraseError as error:
+        return Refusal(f"“{found['delay']}” is no length of time: {error.hint}")
+    kind = rest[0].lower()
+    named = parse_date(rest[1], "day first") if len(rest) > 1 else None
+    if len(rest) > 2 or (len(rest) == 2 and named is None):
+        return Refusal(f"“{' '.join(rest[1:])}” is no date: write it as in “{step}+2d not_now 2027-01-15”")
+    if kind in plan.labels:
+        heard = Heard("reply", kind, named, rest[1] if named else "")
+    elif kind in HUMAN_KINDS:
+        heard = Heard(kind, "", named, rest[1] if named else "")
+    else:
+        return Refusal(f"“{kind}” is no kind of reply; {did_you_mean(kind, [*HUMAN_KINDS, *plan.labels])}")
+    return ScriptedReply(step, delay, heard)
+
+
+def _touches(plan: Plan) -> Iterator[tuple[str, Email | Task]]:
+    for steps in plan.lines.values():
+        yield from ((step.id, step.do) for step in steps if isinstance(step.do, Email | Task))
+    if plan.back_off is not None:
+        yield BACK_OFF, plan.back_off.email
+
+
+def parse_start(text: str, contact: Contact) -> datetime | Refusal:
+    """A day (nine in the morning) or an instant, in the contact's zone unless it says otherwise; as UTC."""
+    try:
+        start = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return Refusal(f"“{text}” is no date: write it as in 2026-12-01 or 2026-12-01T14:30")
+    if len(text.strip()) <= 10:
+        start = datetime.combine(start.date(), MORNING)
+    if start.tzinfo is None:
+        start = start.replace(tzinfo=zone_for(contact))
+    return start.astimezone(UTC)
+
+
+def time_line_json(seen: Sequence[Foreseen]) -> list[dict[str, str | None]]:
+    """DESIGN §6, `simulate`."""
+    return [
+        {
+            "at": iso(line.at),
+            "step": line.step,
+            "action": line.action,
+            "subject": line.subject,
+            "detail": line.detail,
+            "reason": line.reason,
+        }
+        for line in seen
+    ]
