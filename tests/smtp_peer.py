@@ -262,7 +262,7 @@ class _Connection(SMTP):
         self._peer.reached[phase].set()
         match action:
             case Say(reply, then_drop):
-                self._writer.write(reply.encode() + b"\r\n")
+                self._writer.write(reply.encode("utf-8", "surrogateescape") + b"\r\n")
                 await self._writer.drain()
                 if not then_drop:
                     raise _Over

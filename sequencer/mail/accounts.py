@@ -14,6 +14,7 @@ from typing import Literal
 
 Tls = Literal["implicit", "starttls", "none"]
 Token = Callable[[], Awaitable[str]]
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 Why = Literal["network", "tls", "auth", "greeting", "config"]
 
 
@@ -144,6 +145,13 @@ def _causes(error: BaseException) -> list[BaseException]:
         chain.append(cause)
         cause = cause.__cause__ or cause.__context__
     return chain
+
+
+def shown(text: str) -> str:
+    """What a server said, fit for people and for databases: no control characters, no broken characters, and not
+    more than a thousand of them."""
+    whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return _CONTROLS.sub("", whole)[:1000].strip()
 
 
 def without_secrets(text: str, *secrets: str) -> str:

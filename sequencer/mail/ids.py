@@ -61,6 +61,20 @@ def read_message_id(key: bytes, message_id: str) -> Token | None:
     return Token(int(found["enrollment"]), found["step"])
 
 
+def ids_in_answer(answer: str, host: str) -> tuple[str, ...]:
+    """The Message-IDs that a server's answer to a message names: some put theirs in the place of ours.
+
+    Microsoft writes the whole id, Amazon SES only its left part; the right one follows from the host's region.
+    """
+    found = re.findall(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,400}@[A-Za-z0-9.-]{1,253}>", answer)
+    ses = re.search(r"\bOk ([0-9a-f-]{40,80})\s*$", answer, re.IGNORECASE)
+    region = re.search(r"^email-smtp(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com$", host.lower())
+    if ses and region:
+        domain = "email" if region[1] == "us-east-1" else region[1]
+        found.append(f"<{ses[1]}@{domain}.amazonses.com>")
+    return tuple(found)
+
+
 def unsubscribe_token(key: bytes, enrollment: int) -> str:
     """`{enrollment}-{signature}`: nothing but letters, digits and a hyphen, to fit a URL, a subject, a plus-address."""
     return f"{enrollment}-{_mac(key, 'unsubscribe', str(enrollment), _UNSUBSCRIBE_MAC_BYTES)}"

@@ -270,7 +270,7 @@ class ImapLine:
         except Garbled as error:
             raise self._session.gone(f"the server sent {error}") from error
         name = decode_name(entry.name)
-        if encode_name(name) != entry.name:
+        if encode_name(name) != entry.name and entry.name.isprintable():
             self._spelled[name] = entry.name
         uses = entry.attributes & _SPECIAL_USES
         return Folder(name, uses, not (entry.attributes & _NOT_FOLDERS), entry.separator)

@@ -15,6 +15,7 @@ from sequencer.mail.accounts import (
     Unreachable,
     connect_failure,
     misconfigured,
+    shown,
     tls_context,
     without_secrets,
 )
@@ -91,7 +92,7 @@ class ImapSession:
             ask = wire.start(name, *args, prefix=prefix, answers=answers)
             async with asyncio.timeout(self.account.timeout):
                 await ask.wait()
-            text = ask.response.lines[-1].decode("utf-8", "replace")
+            text = shown(ask.response.lines[-1].decode("utf-8", "replace"))
             return Reply(ask.response.result, text, ask.responses)
 
     async def must(self, name: str, *args: str, prefix: str = "") -> Reply:
@@ -148,7 +149,7 @@ class ImapSession:
             await wire.until(None, lambda: bool(wire.greeting))
         greeting = wire.greeting.decode("utf-8", "replace")
         if not re.match(r"\* (OK|PREAUTH)\b", greeting, re.IGNORECASE):
-            return Unreachable("greeting", f"{account.host} turned us away: {greeting[:200]}", temporary=True)
+            return Unreachable("greeting", f"{account.host} turned us away: {shown(greeting[:200])}", temporary=True)
         await self._learn()
         if context is not None and account.tls == "starttls":
             if "STARTTLS" not in self.capabilities:

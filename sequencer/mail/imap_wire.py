@@ -17,7 +17,10 @@ from collections.abc import Callable
 
 from aioimaplib import aioimaplib
 
+from sequencer.mail.accounts import shown
 from sequencer.mail.imap_parse import Framer, Garbled, keyword, numbered
+
+MAX_ANSWER = 128 * 1024 * 1024  # bytes, all responses to one command together
 
 # Nothing of the wire is logged here, but whoever turns on DEBUG for everything must not get credentials from there.
 for _name in ("aioimaplib", "aioimaplib.aioimaplib"):
@@ -35,6 +38,7 @@ class Ask(aioimaplib.Command):  # type: ignore[misc]  # aioimaplib carries no ty
         super().__init__(name, tag, *args, prefix=prefix or None)
         self.answers = list(answers)
         self.continued = False
+        self.size = 0
 
     @property
     def done(self) -> bool:
@@ -142,7 +146,7 @@ class Wire(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib 
     def _untagged_response(self, line: bytes) -> None:
         said = keyword(line)
         if said == "BYE" and not (self.pending is not None and self.pending.name == "LOGOUT"):
-            self.lose("the server said goodbye: " + line[6:200].decode("utf-8", "replace"))
+            self.lose("the server said goodbye: " + shown(line[6:200].decode("utf-8", "replace")))
             return
         count = numbered(line)
         if count is not None and said == "EXISTS":
@@ -151,6 +155,9 @@ class Wire(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib 
         elif count is not None and said == "EXPUNGE":
             self.exists = max(0, self.exists - 1)
         if self.pending is not None:
+            self.pending.size += len(line)
+            if self.pending.size > MAX_ANSWER:
+                raise Garbled("an answer without an end")
             self.pending.append_to_resp(line)
 
     def _continuation(self, line: bytes) -> None:

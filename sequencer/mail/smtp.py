@@ -34,6 +34,7 @@ from sequencer.mail.accounts import (
     Unreachable,
     connect_failure,
     misconfigured,
+    shown,
     tls_context,
     without_secrets,
 )
@@ -83,6 +84,9 @@ Outcome = Delivered | Refused | Doubtful
 
 class Outgoing(Protocol):
     """What a mailbox sends through."""
+
+    @property
+    def is_open(self) -> bool: ...
 
     async def open(self) -> Ready | Unreachable: ...
     async def offer(self, sender: str, recipient: str, size: int) -> Offered | Refused: ...
@@ -178,7 +182,7 @@ class SmtpLine:
         self._touched()
         self._stale = True
         if 200 <= reply.code < 300:
-            return Offered(reply.message)
+            return Offered(shown(reply.message))
         return self._refused(phase, reply.code, reply.message)
 
     async def deliver(self, data: bytes) -> Outcome:
@@ -270,14 +274,14 @@ class SmtpLine:
         account = self._account
         match error:
             case SMTPAuthenticationError():
-                answer = without_secrets(error.message, *self._secrets)
+                answer = shown(without_secrets(error.message, *self._secrets))
                 message = f"{account.host} refused the login of {account.username}: {error.code} {answer}"
                 return Unreachable("auth", message, temporary=error.code < 500, code=error.code)
             case SMTPConnectResponseError() | SMTPHeloError():
-                message = f"{account.host} turned us away: {error.code} {error.message}"
+                message = f"{account.host} turned us away: {error.code} {shown(error.message)}"
                 return Unreachable("greeting", message, temporary=error.code < 500, code=error.code)
             case SMTPResponseException():
-                message = f"{account.host}:{account.port} does not speak SMTP: {error.message[:200]}"
+                message = f"{account.host}:{account.port} does not speak SMTP: {shown(error.message[:200])}"
                 return Unreachable("greeting", message, temporary=True)
             case ValueError() if not isinstance(error, OSError):  # a refused certificate is both
                 return Unreachable("config", str(error), temporary=False)
@@ -315,11 +319,11 @@ class SmtpLine:
         self._touched()
         if 200 <= reply.code < 300:
             self._stale = False
-            return Delivered(reply.code, reply.message)
+            return Delivered(reply.code, shown(reply.message))
         if reply.code < 400:
             self._abort()
             return Doubtful(
-                f"the message went out, and the answer says neither yes nor no: {reply.code} {reply.message}"
+                f"the message went out, and the answer says neither yes nor no: {reply.code} {shown(reply.message)}"
             )
         return self._refused("end", reply.code, reply.message)
 
@@ -330,7 +334,8 @@ class SmtpLine:
         if code == 421 or code < 400:  # closing, or an answer to something else: this session is over
             self._abort()
         verdict = classify(phase, code, answer)
-        return Refused(phase, code, without_secrets(answer, *self._secrets), verdict.temporary, verdict.blame)
+        words = shown(without_secrets(answer, *self._secrets))
+        return Refused(phase, code, words, verdict.temporary, verdict.blame)
 
     def _lost(self, phase: Phase, reason: str) -> Refused:
         self._abort()
@@ -373,7 +378,7 @@ def _describe(error: Exception) -> str:
         case SMTPServerDisconnected():
             return "the connection was lost"
         case SMTPResponseException():
-            return f"an unintelligible reply: {error.message[:200]}"
+            return f"an unintelligible reply: {shown(error.message[:200])}"
         case ssl.SSLError():
             return f"TLS failed: {error.reason or error}"
         case _:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sequencer.mail.ids import (
     MAX_LENGTH,
     Token,
+    ids_in_answer,
     make_message_id,
     read_message_id,
     read_unsubscribe_token,
@@ -119,3 +120,27 @@ def test_a_message_id_is_no_unsubscribe_token_and_the_reverse() -> None:
     signature = made.partition("@")[0].rpartition(".")[2]
     assert read_unsubscribe_token(KEY, f"42-{signature}") is None
     assert signature not in unsubscribe_token(KEY, 42)
+
+
+SES = "010201910c5f5bbd-1c5e7c2a-1d4c-4d5e-9b2c-0123456789ab-000000"
+
+
+@pytest.mark.parametrize(
+    ("answer", "host", "ids"),
+    [
+        (
+            "2.0.0 OK <AB1CD@AB1.prod.exchangelabs.example> [Hostname=AB1.prod.example]",
+            "smtp.office365.com",
+            ("<AB1CD@AB1.prod.exchangelabs.example>",),
+        ),
+        (f"Ok {SES}", "email-smtp.eu-west-1.amazonaws.com", (f"<{SES}@eu-west-1.amazonses.com>",)),
+        (f"Ok {SES}", "email-smtp.us-east-1.amazonaws.com", (f"<{SES}@email.amazonses.com>",)),
+        (f"Ok {SES}", "smtp.example.com", ()),
+        ("2.0.0 Ok: queued as 4XyZ", "smtp.example.com", ()),
+        ("2.0.0 OK  1700000000 d2e1a72fcca58-gsmtp", "smtp.gmail.com", ()),
+        ("<not an id> <a@b c>", "smtp.example.com", ()),
+        ("", "", ()),
+    ],
+)
+def test_ids_that_servers_put_in_the_place_of_ours(answer: str, host: str, ids: tuple[str, ...]) -> None:
+    assert ids_in_answer(answer, host) == ids

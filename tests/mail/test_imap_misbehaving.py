@@ -13,7 +13,17 @@ import pytest
 
 from sequencer.mail.accounts import ImapAccount, Ready, Unreachable
 from sequencer.mail.imap import ConnectionLost, ImapLine
-from sequencer.mail.incoming import Appended, FolderState, Head, NoFolder, NoMessage, NotAppended, Pushed, Quiet
+from sequencer.mail.incoming import (
+    Appended,
+    FolderState,
+    Head,
+    Incoming,
+    NoFolder,
+    NoMessage,
+    NotAppended,
+    Pushed,
+    Quiet,
+)
 from tests.dovecot import free_ports
 from tests.mail.raw_imap import HANG_UP, SILENCE, Answer, Converse, RawImap, Sliced, message, messages
 
@@ -63,7 +73,15 @@ async def test_a_broken_answer_is_a_lost_connection(answer: Answer) -> None:
         await line.close()
 
 
-METHODS: list[tuple[str, str, Callable[[ImapLine], Awaitable[object]]]] = [
+async def test_an_answer_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sequencer.mail.imap_wire.MAX_ANSWER", 10_000)
+    async with RawImap({"UID SEARCH": b"* 1 RECENT\r\n" * 2000}) as server:
+        line = await opened(server)
+        with pytest.raises(ConnectionLost, match="without an end"):
+            await line.uids_after("INBOX", 0)
+
+
+METHODS: list[tuple[str, str, Callable[[Incoming], Awaitable[object]]]] = [
     ("LIST", "folders", lambda line: line.folders()),
     ("CREATE", "create", lambda line: line.create("x")),
     ("EXAMINE", "examine", lambda line: line.examine("INBOX")),
@@ -81,7 +99,7 @@ METHODS: list[tuple[str, str, Callable[[ImapLine], Awaitable[object]]]] = [
 @pytest.mark.parametrize("answer", [SILENCE, HANG_UP, b"* BYE\r\n"], ids=["silence", "hang up", "bye"])
 @pytest.mark.parametrize(("command", "name", "call"), METHODS, ids=[name for _, name, _ in METHODS])
 async def test_every_method_notices(
-    command: str, name: str, call: Callable[[ImapLine], Awaitable[object]], answer: Answer
+    command: str, name: str, call: Callable[[Incoming], Awaitable[object]], answer: Answer
 ) -> None:
     async with RawImap({command: answer}) as server:
         line = await opened(server, timeout=0.2)
@@ -97,7 +115,7 @@ async def test_every_method_notices(
 
 @pytest.mark.parametrize(("command", "name", "call"), METHODS, ids=[name for _, name, _ in METHODS])
 async def test_every_cancellation_cuts_the_connection(
-    command: str, name: str, call: Callable[[ImapLine], Awaitable[object]]
+    command: str, name: str, call: Callable[[Incoming], Awaitable[object]]
 ) -> None:
     async with RawImap({command: SILENCE}) as server:
         line = await opened(server)
@@ -675,6 +693,7 @@ async def test_listing_with_literals_odd_attributes_and_foreign_spellings() -> N
         b'* LIST () "/" "raw \xc3\xbc"\r\n'
         b'* LIST () "/" NIL\r\n'
         b'* LIST () "/" {5}\r\n{10}x\r\n'
+        b'* LIST () "/" {4}\r\na\r\nb\r\n'
         b"{tag} OK\r\n"
     )
     async with RawImap({"LIST": answer}) as server:
@@ -689,12 +708,18 @@ async def test_listing_with_literals_odd_attributes_and_foreign_spellings() -> N
             "raw ü",
             "NIL",
             "{10}x",
+            "a\r\nb",
         ]
         assert folders[0].special_use == {"\\Sent"}
         assert not folders[1].selectable
         assert folders[2].separator == ""
         # What is opened later is spelled as the server spelled it.
-        for name, spelled in (("Entwürfe", "Entw&APw-rfe"), ("broken &name", "broken &name"), ("raw ü", "raw ü")):
+        for name, spelled in (
+            ("Entwürfe", "Entw&APw-rfe"),
+            ("broken &name", "broken &name"),
+            ("raw ü", "raw ü"),
+            ("a\r\nb", "a&AA0ACg-b"),
+        ):
             await line.examine(name)
             assert server.commands[-1] == f'EXAMINE "{spelled}"'
         await line.close()

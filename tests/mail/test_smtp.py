@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sequencer.mail.accounts import Ready, SmtpAccount
-from sequencer.mail.smtp import Delivered, Doubtful, Offered, Outcome, Refused, SmtpLine
+from sequencer.mail.smtp import Delivered, Doubtful, Offered, Outcome, Outgoing, Refused, SmtpLine
 from tests.smtp_peer import Action, Drop, Phase, Say, SmtpPeer, Stall
 
 SENDER, RECIPIENT = "mark@example.com", "alice@example.org"
@@ -34,7 +34,7 @@ async def opened(peer: SmtpPeer, **changes: Any) -> SmtpLine:
     return line
 
 
-async def send(line: SmtpLine, data: bytes = DATA, recipient: str = RECIPIENT) -> Outcome:
+async def send(line: Outgoing, data: bytes = DATA, recipient: str = RECIPIENT) -> Outcome:
     offered = await line.offer(SENDER, recipient, len(data))
     return offered if isinstance(offered, Refused) else await line.deliver(data)
 
@@ -131,7 +131,7 @@ CASES: list[tuple[Phase, Action, Outcome, bool]] = [
     (
         "end",
         Say("well done"),
-        Doubtful("the message went out, then: an unintelligible reply: Malformed SMTP response line: well done\r\n"),
+        Doubtful("the message went out, then: an unintelligible reply: Malformed SMTP response line: well done"),
         False,
     ),
     ("accepted", Drop(), Delivered(250, "2.0.0 Ok: queued as 1"), False),
@@ -171,6 +171,17 @@ async def test_an_outcome_in_doubt_is_never_a_refusal(peer: SmtpPeer) -> None:
         assert isinstance(outcome, Doubtful)
         assert line.outcome == outcome
     assert len(peer.accepted) == 2
+
+
+async def test_answers_are_fit_for_people_and_databases(peer: SmtpPeer) -> None:
+    line = await opened(peer)
+    peer.once("rcpt", Say("550-5.1.1 n\0o\r\n550 5.1.1 \udce4\x1b[31m" + "x" * 3000))
+    refused = await send(line)
+    assert isinstance(refused, Refused)
+    assert refused.answer == "5.1.1 no\n5.1.1 \ufffd[31m" + "x" * (1000 - 20)
+    peer.once("end", Say("250 f\udcfcr dich"))
+    assert await send(line) == Delivered(250, "f\ufffdr dich")
+    await line.close()
 
 
 # Between messages ----------------------------------------------------------------------------------

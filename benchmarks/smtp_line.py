@@ -1,0 +1,123 @@
+"""What SmtpLine costs over a bare aiosmtplib loop: python benchmarks/smtp_line.py [MESSAGES]
+
+Both send the same messages over one connection to the same sink, which runs in a process of its own so that its work
+does not hide ours. They take turns, several times; the medians are compared. Bar: at most 10 % slower.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import multiprocessing.connection
+import statistics
+import sys
+import time
+
+import aiosmtplib
+
+from sequencer.mail.accounts import Ready, SmtpAccount
+from sequencer.mail.smtp import Delivered, Offered, SmtpLine
+
+ROUNDS = 7
+SENDER = "mark@example.com"
+DATA = b"Message-ID: <1.a.b.c@example.com>\r\nSubject: hi\r\n\r\n" + b"A line of a letter of usual length.\r\n" * 40
+
+
+class Sink(asyncio.Protocol):
+    """Accepts everything, as fast as possible."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._buffer = b""
+        self._body = False
+        transport.write(b"220 sink\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while self._buffer:
+            end = b"\r\n.\r\n" if self._body else b"\r\n"
+            line, found, rest = self._buffer.partition(end)
+            if not found:
+                return
+            self._buffer = rest
+            self._transport.write(self._answer(line))
+
+    def _answer(self, line: bytes) -> bytes:
+        if self._body:
+            self._body = False
+            return b"250 2.0.0 queued\r\n"
+        word = line[:4].upper()
+        if word == b"DATA":
+            self._body = True
+            return b"354 go on\r\n"
+        if word == b"EHLO":
+            return b"250-sink\r\n250 SIZE 10000000\r\n"
+        return b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n"
+
+
+def serve(ready: multiprocessing.connection.Connection) -> None:
+    """The sink's process: tells its port, and serves until it is ended."""
+
+    async def run() -> None:
+        server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0)
+        ready.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(run())
+
+
+async def bare(port: int, count: int) -> float:
+    """Messages a second by aiosmtplib alone: mail, rcpt, data, nothing else."""
+    client = aiosmtplib.SMTP(
+        hostname="127.0.0.1", port=port, use_tls=False, start_tls=False, local_hostname="localhost"
+    )
+    await client.connect()
+    begun = time.perf_counter()
+    for n in range(count):
+        await client.mail(SENDER, options=[f"SIZE={len(DATA)}"])
+        await client.rcpt(f"contact{n}@example.org")
+        await client.data(DATA)
+    rate = count / (time.perf_counter() - begun)
+    await client.quit()
+    return rate
+
+
+async def ours(port: int, count: int) -> float:
+    """Messages a second through SmtpLine."""
+    line = SmtpLine(SmtpAccount("127.0.0.1", port, "none"))
+    assert isinstance(await line.open(), Ready)
+    begun = time.perf_counter()
+    for n in range(count):
+        assert isinstance(await line.offer(SENDER, f"contact{n}@example.org", len(DATA)), Offered)
+        assert isinstance(await line.deliver(DATA), Delivered)
+    rate = count / (time.perf_counter() - begun)
+    await line.close()
+    return rate
+
+
+def main() -> int:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(there,), daemon=True)
+    process.start()
+    try:
+        port = here.recv()
+        rates: dict[str, list[float]] = {"bare aiosmtplib": [], "SmtpLine": []}
+        for _ in range(ROUNDS):
+            rates["bare aiosmtplib"].append(asyncio.run(bare(port, count)))
+            rates["SmtpLine"].append(asyncio.run(ours(port, count)))
+    finally:
+        process.terminate()
+        process.join()
+    medians = {name: statistics.median(found) for name, found in rates.items()}
+    for name, rate in medians.items():
+        spread = f"{min(rates[name]):,.0f} to {max(rates[name]):,.0f}"
+        print(f"{name:16} {rate:8,.0f} messages/s  (median of {ROUNDS}, {spread})")
+    ratio = medians["SmtpLine"] / medians["bare aiosmtplib"]
+    print(f"ratio {ratio:.2f}; bar: 0.90:", "met" if ratio >= 0.9 else "MISSED")
+    return 0 if ratio >= 0.9 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
