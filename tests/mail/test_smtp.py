@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from aiosmtplib.protocol import SMTPProtocol
 
 from sequencer.mail.accounts import Ready, SmtpAccount
 from sequencer.mail.smtp import Delivered, Doubtful, Offered, Outcome, Outgoing, Refused, SmtpLine
@@ -368,3 +369,25 @@ async def test_a_cancelled_offer_closes(peer: SmtpPeer, phase: Phase) -> None:
     assert isinstance(await line.open(), Ready)
     assert isinstance(await send(line), Delivered)
     await line.close()
+
+
+@pytest.mark.parametrize("reply", [b"250 OK", b"354 ", b"250 2.0.0"])
+async def test_a_cancellation_that_coincides_with_an_answer_is_not_swallowed(
+    peer: SmtpPeer, monkeypatch: pytest.MonkeyPatch, reply: bytes
+) -> None:
+    """`asyncio.wait_for` of Python 3.11 loses it; a daemon told to stop would wait ten minutes for the next answer."""
+    line = await opened(peer)
+    original = SMTPProtocol.data_received
+
+    def cancelling(protocol: SMTPProtocol, data: bytes) -> None:
+        original(protocol, data)
+        if data.startswith(reply):
+            task.cancel()
+
+    monkeypatch.setattr(SMTPProtocol, "data_received", cancelling)
+    task = asyncio.create_task(send(line))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not line.is_open
+    assert len(peer.accepted) == (reply == b"250 2.0.0")
+    assert isinstance(line.outcome, Doubtful) is (reply == b"250 2.0.0")
