@@ -1,0 +1,378 @@
+"""status, why, threads, thread, tasks, read: what happened, what is next, and what waits for somebody."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from sequencer.cli.context import BY, Json, load_workspace, now, print_json, problem_found, with_live, wrong_use
+from sequencer.cli.text import columns, instant, paragraph, person
+
+if TYPE_CHECKING:
+    from sequencer.operations.explain import Explanation, Moment, Way
+    from sequencer.operations.health import Health
+    from sequencer.operations.live import Live
+    from sequencer.operations.readings import ReadFile
+    from sequencer.operations.record import Refusal
+    from sequencer.operations.tasks import Done, ToDo
+    from sequencer.operations.threads import Conversation, Part, Waiting
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register these commands."""
+    app.command("status")(status)
+    app.command("why")(why)
+    app.command("threads")(threads)
+    app.command("thread")(thread)
+    to_do = typer.Typer(help="What you are asked to do: calls, cards, visits.", invoke_without_command=True)
+    to_do.callback()(tasks)
+    to_do.command("done")(done)
+    app.add_typer(to_do, name="tasks")
+    app.command("read")(read)
+
+
+def _zone(live: Live) -> ZoneInfo:
+    from sequencer.workspace.calendars import zone_of
+
+    return zone_of(live.workspace.config.contacts.timezone)
+
+
+# status -------------------------------------------------------------------------------------------
+
+
+def status(ctx: typer.Context, as_json: Json = False) -> None:
+    """Is all well? The mailboxes, the enrollments, and what somebody should look at."""
+    from sequencer.operations import health
+
+    async def look(live: Live, at: datetime) -> tuple[Health, ZoneInfo]:
+        async with live.database.read() as conn:
+            return await health.status(conn, live, at), _zone(live)
+
+    found, zone = with_live(ctx, look)
+    if as_json:
+        print_json(health.status_json(found))
+    else:
+        _print_status(found, zone)
+    raise typer.Exit(1 if found.problems else 0)
+
+
+def _print_status(found: Health, zone: ZoneInfo) -> None:
+    rows = [("MAILBOX", "STATE", "DAEMON", "INBOX READ", "SENT TODAY", "DUE", "HELD", "IN DOUBT")]
+    rows += [
+        (
+            box.name,
+            box.state,
+            "running" if box.running else "not running",
+            instant(box.inbox_read_at, zone),
+            str(box.sent_today),
+            str(box.due),
+            str(box.held),
+            str(box.in_doubt),
+        )
+        for box in found.mailboxes
+    ]
+    typer.echo("\n".join(columns(rows)))
+    standing = [f"{number} {status}" for status, number in found.enrollments.items() if number]
+    typer.echo(f"\nEnrollments: {', '.join(standing) if standing else 'none yet; start with `sequencer import`'}")
+    if found.problems:
+        typer.echo("\nTo look at:")
+        for problem in found.problems:
+            typer.echo("\n".join(paragraph(problem, "  - ", "    ")))
+
+
+# why ----------------------------------------------------------------------------------------------
+
+
+def why(
+    ctx: typer.Context,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The contact's address.")],
+    as_json: Json = False,
+) -> None:
+    """What happened with somebody, what is next, when, and what holds it back."""
+    from sequencer.operations import explain
+    from sequencer.operations.explain import Explanation
+
+    async def look(live: Live, at: datetime) -> Explanation | Refusal:
+        async with live.database.read() as conn:
+            return await explain.why(conn, live, email, at)
+
+    found = with_live(ctx, look)
+    if not isinstance(found, Explanation):
+        problem_found(found.reason)
+    if as_json:
+        print_json(explain.why_json(found))
+    else:
+        _print_why(found)
+
+
+def _print_why(found: Explanation) -> None:
+    typer.echo(f"{person(found.contact)}, times in {found.zone.key}")
+    if found.suppressed:
+        typer.echo(f"Never mailed again: {found.suppressed}")
+    if not found.ways:
+        typer.echo("Never in a sequence. `sequencer enroll SEQUENCE EMAIL` begins one.")
+    for way in found.ways:
+        _print_way(way, found.zone)
+
+
+def _print_way(way: Way, zone: ZoneInfo) -> None:
+    enrollment = way.enrollment
+    reason = f": {enrollment.reason}" if enrollment.reason else ""
+    typer.echo(
+        f"\n{enrollment.sequence} (thread {enrollment.id}, from {enrollment.mailbox}): {enrollment.status}{reason}"
+    )
+    if not enrollment.status.ended:
+        typer.echo("\n".join(paragraph(way.next, "  next    ", " " * 10)))
+        if way.shifts:
+            typer.echo("\n".join(paragraph(f"not earlier: {'; '.join(way.shifts)}", " " * 10)))
+        if way.held is not None:
+            until = f", until {instant(way.held.until, zone)}" if way.held.until is not None else ""
+            typer.echo("\n".join(paragraph(f"{way.held.reason}{until}", "  held    ", " " * 10)))
+    label = "  so far  "
+    for line in _worth_telling(way.history):
+        step = f"[{line.step}] " if line.step else ""
+        typer.echo("\n".join(paragraph(f"{instant(line.at, zone)}  {step}{line.detail}", label, " " * 12)))
+        label = " " * 10
+
+
+def _worth_telling(history: tuple[Moment, ...]) -> list[Moment]:
+    """The log without the beginnings of attempts whose outcome follows."""
+    outcomes = ("Accepted", "Deferred", "Rejected", "InDoubt")
+    return [
+        line
+        for index, line in enumerate(history)
+        if line.event != "AttemptStarted" or not any(later.event in outcomes for later in history[index + 1 :])
+    ]
+
+
+# threads ------------------------------------------------------------------------------------------
+
+
+def threads(ctx: typer.Context, as_json: Json = False) -> None:
+    """The conversations that wait for you: who wrote what, and what to do about it."""
+    from sequencer.operations import threads as conversations
+
+    async def look(live: Live, _: datetime) -> tuple[list[Waiting], ZoneInfo]:
+        async with live.database.read() as conn:
+            return await conversations.waiting(conn, live), _zone(live)
+
+    found, zone = with_live(ctx, look)
+    if as_json:
+        print_json(conversations.waiting_json(found))
+        return
+    if not found:
+        typer.echo("Nobody waits for you.")
+    for one in found:
+        _print_waiting(one, zone)
+
+
+def _print_waiting(one: Waiting, zone: ZoneInfo) -> None:
+    message, enrollment = one.message, one.enrollment
+    if message is None:
+        typer.echo(f"{enrollment.id}  {person(one.contact)}, {enrollment.sequence}: {enrollment.reason}")
+    else:
+        kind = (message.label or message.kind).replace("_", " ")
+        typer.echo(
+            f"{enrollment.id}  {person(one.contact)}, {enrollment.sequence}: {kind} "
+            f"({message.confidence:.0%} sure), {instant(message.received_at, zone)}"
+        )
+        shown = message.text.strip() or message.subject
+        typer.echo("\n".join(paragraph(shown[:600], "    | ")))
+    typer.echo(f"    → {one.proposed}\n")
+
+
+def thread(
+    ctx: typer.Context,
+    number: Annotated[int, typer.Argument(metavar="ID", help="The number that `threads` and `why` show.")],
+    as_json: Json = False,
+) -> None:
+    """One conversation, from its first message to its last."""
+    from sequencer.operations import threads as conversations
+    from sequencer.operations.threads import Conversation
+
+    async def look(live: Live, _: datetime) -> tuple[Conversation | Refusal, ZoneInfo]:
+        async with live.database.read() as conn:
+            return await conversations.conversation(conn, live, number), _zone(live)
+
+    found, zone = with_live(ctx, look)
+    if not isinstance(found, Conversation):
+        problem_found(found.reason)
+    if as_json:
+        print_json(conversations.conversation_json(found))
+    else:
+        _print_conversation(found, zone)
+
+
+def _print_conversation(found: Conversation, zone: ZoneInfo) -> None:
+    enrollment = found.enrollment
+    reason = f": {enrollment.reason}" if enrollment.reason else ""
+    typer.echo(
+        f"{person(found.contact)}, {enrollment.sequence}, from {enrollment.mailbox}: {enrollment.status}{reason}"
+    )
+    if not found.parts:
+        typer.echo("No message has gone out yet.")
+    for part in found.parts:
+        typer.echo(f"\n──── {instant(part.at, zone)}  {_headline(part)}")
+        if part.evidence:
+            sure = f" ({part.confidence:.0%} sure)" if part.confidence is not None else ""
+            typer.echo(f"read as {part.kind.replace('_', ' ')}{sure}: {part.evidence}")
+        typer.echo(f"Subject: {part.subject}\n\n{part.text.strip()}")
+
+
+def _headline(part: Part) -> str:
+    match part.direction:
+        case "sent":
+            state = "" if part.state == "accepted" else f" ({part.state.replace('_', ' ')})"
+            return f"sent from {part.sender} [{part.step}]{state}"
+        case "hand_written":
+            return f"written by hand from {part.sender}"
+        case "notice":
+            return f"a machine at {part.sender or 'an unknown address'}"
+        case _:
+            return f"{part.sender} wrote"
+
+
+# tasks --------------------------------------------------------------------------------------------
+
+
+def tasks(
+    ctx: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are done or dropped.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What you are asked to do, the longest due first. `tasks done ID` ticks one off."""
+    from sequencer.operations import tasks as to_dos
+
+    if ctx.invoked_subcommand is not None:
+        return
+
+    async def look(live: Live, _: datetime) -> tuple[list[ToDo], ZoneInfo]:
+        async with live.database.read() as conn:
+            return await to_dos.to_dos(conn, live, everything=everything), _zone(live)
+
+    found, zone = with_live(ctx, look)
+    if as_json:
+        print_json([_task_json(one) for one in found])
+        return
+    if not found:
+        typer.echo("Nothing to do.")
+    for one in found:
+        _print_task(one, zone)
+
+
+def _task_json(one: ToDo) -> dict[str, Any]:
+    from sequencer.operations.explain import iso
+
+    return {
+        "id": one.task.id,
+        "contact": one.contact.email,
+        "task": one.task.kind,
+        "note": one.note,
+        "due_at": iso(one.task.due_at),
+        "status": str(one.task.status),
+        "sequence": one.task.sequence,
+        "step": one.task.step,
+        "outcome": one.task.outcome,
+    }
+
+
+def _print_task(one: ToDo, zone: ZoneInfo) -> None:
+    phone = f", {one.contact.fields['phone']}" if one.contact.fields.get("phone") else ""
+    state = "" if one.task.status == "open" else f" — {one.task.status}: {one.task.outcome}"
+    typer.echo(
+        f"{one.task.id}  {one.task.kind}: {person(one.contact)}{phone}, due {instant(one.task.due_at, zone)}{state}"
+    )
+    if one.note:
+        typer.echo("\n".join(paragraph(one.note, "    ")))
+
+
+def done(
+    ctx: typer.Context,
+    number: Annotated[int, typer.Argument(metavar="ID", help="The number that `tasks` shows.")],
+    outcome: Annotated[str, typer.Option("--outcome", help="What came of it; it stands in the history.")] = "",
+    not_reached: Annotated[
+        bool,
+        typer.Option("--not-reached", help="Nobody was reached, or it was not needed: it does not count as a touch."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Tick a task off: the plan goes on with its next step."""
+    from sequencer.operations import tasks as to_dos
+    from sequencer.operations.explain import outlook
+    from sequencer.operations.tasks import Done
+
+    async def tick(live: Live, at: datetime) -> tuple[Done | Refusal, str]:
+        found = await to_dos.done(live, number, outcome, at, by=BY, touched=not not_reached)
+        if not isinstance(found, Done):
+            return found, ""
+        async with live.database.read() as conn:
+            return found, (await outlook(conn, live, [found.enrollment], at))[found.enrollment.id]
+
+    found, ahead = with_live(ctx, tick)
+    if not isinstance(found, Done):
+        problem_found(found.reason)
+    if as_json:
+        print_json({**_task_json(found.to_do), "status": "done", "outcome": outcome, "next": ahead})
+    else:
+        typer.echo(f"{person(found.to_do.contact)}: {found.to_do.task.kind} done; {ahead}")
+
+
+# read ---------------------------------------------------------------------------------------------
+
+
+def read(
+    ctx: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE.eml...", help="Mails as files.")],
+    sequence: Annotated[
+        str, typer.Option("--sequence", metavar="SEQUENCE", help="Use the reply labels of this sequence.")
+    ] = "",
+    today: Annotated[
+        str, typer.Option("--today", metavar="DATE", help="Read as if on this day; else on the day it was written.")
+    ] = "",
+    language: Annotated[str, typer.Option("--language", help="The contact's language: en, de, fr …")] = "",
+    timezone: Annotated[str, typer.Option("--timezone", help="The contact's zone: America/Denver …")] = "UTC",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, one line a file.")] = False,
+) -> None:
+    """What the inbox reader makes of a mail: its kind, the fresh text, the date they name, and why."""
+    from sequencer.operations.readings import NoFile, read_file, reading_json
+    from sequencer.operations.values import parse_date
+
+    day = parse_date(today, "day first") if today else None
+    if today and day is None:
+        wrong_use(f"“{today}” is no date: write it as in 2026-12-01")
+    labels = {}
+    if sequence:
+        plan = load_workspace(ctx).sequences.get(sequence)
+        if plan is None:
+            wrong_use(f"there is no sequence “{sequence}” in sequences/")
+        labels = dict(plan.labels)
+    failed = False
+    for file in files:
+        found = read_file(file, now(), labels=labels, today=day, timezone=timezone, language=language)
+        if isinstance(found, NoFile):
+            typer.echo(f"{found.file}: {found.reason}", err=True)
+            failed = True
+        elif as_json:
+            typer.echo(json.dumps(reading_json(found), ensure_ascii=False))
+        else:
+            _print_reading(found)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _print_reading(found: ReadFile) -> None:
+    reading = found.reading
+    label = f", your label “{reading.label}”" if reading.label else ""
+    typer.echo(f"{found.file}: {reading.kind.replace('_', ' ')} ({reading.confidence:.0%} sure){label}")
+    if reading.evidence:
+        typer.echo("\n".join(paragraph(reading.evidence, "    because  ", " " * 13)))
+    if reading.date is not None:
+        typer.echo(f"    date     {reading.date} (“{reading.date_words}”)")
+    if reading.refers_to:
+        typer.echo(f"    names    {reading.refers_to}")
+    if reading.text.strip():
+        typer.echo("\n".join(paragraph(reading.text.strip()[:1500], "    | ")))

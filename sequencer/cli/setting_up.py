@@ -1,0 +1,177 @@
+"""init, check, schema, db upgrade, version, demo."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sequencer.cli.context import (
+    Json,
+    folder_of,
+    load_workspace,
+    print_json,
+    problem_found,
+    problem_lines,
+    wrong_use,
+)
+from sequencer.cli.text import counted
+
+if TYPE_CHECKING:
+    from sequencer.workspace.source import Problem
+
+CONNECT_SECONDS = 300.0
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register these commands."""
+    app.command("init")(init)
+    app.command("check")(check)
+    app.command("schema")(schema)
+    app.command("version")(version)
+    app.command("demo")(demo)
+    database = typer.Typer(help="The database of the workspace.", no_args_is_help=True)
+    database.command("upgrade")(upgrade)
+    app.add_typer(database, name="db")
+
+
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where; made if it is not there.")] = Path(),
+) -> None:
+    """Write a commented workspace with the starter plays. Nothing is overwritten."""
+    from sequencer.workspace.starter import AlreadyThere, write_starter
+
+    try:
+        written = write_starter(directory)
+    except AlreadyThere as error:
+        problem_found(f"{error.paths[0]} is there already; name another folder, or move it away. Nothing was written.")
+    except OSError as error:
+        wrong_use(f"cannot write into {directory}: {error.strerror}")
+    plays = sum(path.parent.name == "sequences" for path in written)
+    where = "here" if directory == Path() else f"in {directory}"
+    typer.echo(f"A workspace is {where}: config.yaml, {plays} plays in sequences/, their mails in templates/.\n")
+    typer.echo("Next:")
+    if directory != Path():
+        typer.echo(f"  cd {directory}")
+    typer.echo("  1. open config.yaml and change the lines marked “yours”")
+    typer.echo("  2. set the password variable that it names, e.g. export MARK_PASSWORD=…")
+    typer.echo("  3. sequencer check --connect    finds every mistake, and tries both servers")
+    typer.echo("  4. sequencer preview quote-follow-up    shows the very mails, before anything leaves")
+
+
+def check(
+    ctx: typer.Context,
+    as_json: Json = False,
+    connect: Annotated[
+        bool,
+        typer.Option("--connect", help="Also log in to SMTP and IMAP, and look at SPF and DMARC. Nothing is sent."),
+    ] = False,
+) -> None:
+    """Find every mistake in the workspace, with its line and the way out."""
+    from sequencer.operations.checking import check_workspace
+
+    folder = folder_of(ctx)
+    problems = asyncio.run(check_workspace(folder, os.environ, secrets_required=connect))
+    if connect and not any(problem.severity == "error" for problem in problems):
+        found = asyncio.run(_try_connections(folder, quiet=as_json))
+        problems = sorted({*problems, *found}, key=lambda p: (p.file, p.line, p.column, p.code))
+    elif connect and not as_json:
+        typer.echo("The servers were not tried: these come first.")
+    if as_json:
+        print_json([_problem_json(problem) for problem in problems])
+    else:
+        _print_problems(ctx, folder, problems)
+    raise typer.Exit(1 if any(problem.severity == "error" for problem in problems) else 0)
+
+
+def _problem_json(problem: Problem) -> dict[str, object]:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "severity": problem.severity,
+        "code": problem.code,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
+
+
+def _print_problems(ctx: typer.Context, folder: Path, problems: list[Problem]) -> None:
+    for line in problem_lines(folder, problems):
+        typer.echo(line)
+    errors = sum(problem.severity == "error" for problem in problems)
+    warnings = len(problems) - errors
+    if not problems or not errors:
+        workspace = load_workspace(ctx)
+        config = workspace.config
+        parts = [
+            counted(len(workspace.sequences), "sequence"),
+            counted(len(workspace.templates), "template"),
+            counted(len(config.mailboxes), "mailbox").replace("mailboxs", "mailboxes"),
+        ]
+        all_well = f"No mistakes: {', '.join(parts)}."
+        typer.echo(f"{all_well} {counted(warnings, 'warning')} above." if warnings else all_well)
+    else:
+        tail = f", {counted(warnings, 'warning')}" if warnings else ""
+        typer.echo(f"{counted(errors, 'mistake')}{tail}.")
+
+
+async def _try_connections(folder: Path, *, quiet: bool) -> list[Problem]:
+    from sequencer.operations.connections import try_mailboxes
+    from sequencer.workspace.source import Problem
+    from sequencer.workspace.workspace import load
+
+    workspace = load(folder, os.environ).workspace
+    assert workspace is not None, "checked before"
+    problems: list[Problem] = []
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            async for tried in try_mailboxes(folder, workspace.config):
+                if tried.problem is not None:
+                    problems.append(tried.problem)
+                elif not quiet:
+                    typer.echo(f"ok  {tried.what}")
+    except TimeoutError:
+        message = f"the servers were not done within {CONNECT_SECONDS:g} s"
+        problems.append(Problem("config.yaml", 0, 0, "error", "connect-timeout", message, "try again"))
+    return problems
+
+
+def schema() -> None:
+    """Print the JSON Schema of sequences/*.yaml, for editors."""
+    from sequencer.workspace.schema import sequence_schema
+
+    typer.echo(json.dumps(sequence_schema(), indent=2, ensure_ascii=False))
+
+
+def upgrade(ctx: typer.Context) -> None:
+    """Bring the tables to this version. `run` and every command that writes do it too."""
+    from sequencer.store import migrate
+    from sequencer.store.database import CannotOpen
+
+    workspace = load_workspace(ctx)
+    try:
+        ran = asyncio.run(migrate.upgrade(workspace.database_url))
+    except CannotOpen as error:
+        problem_found(str(error))
+    typer.echo(f"{counted(len(ran), 'migration')} run: {', '.join(ran)}" if ran else "The database is up to date.")
+
+
+def version() -> None:
+    """Print the version."""
+    from sequencer import __version__
+
+    typer.echo(f"sequencer {__version__}")
+
+
+def demo() -> None:
+    """See it at work: the real daemon, an embedded post office, a dozen prospects, seven weeks in a minute."""
+    try:
+        from sequencer.demo.demo import main as play
+    except ImportError as error:
+        problem_found(f"the demo needs its own packages ({error.name}): pip install 'follow-up-sequencer[demo]'")
+    raise typer.Exit(play())

@@ -1,0 +1,62 @@
+"""Plain text for people: aligned columns, wrapped paragraphs, instants. No colours: it is copied and piped."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from sequencer.core.model import Contact
+
+WIDEST: Final = 110
+
+
+def columns(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:
+    """Rows with their cells aligned, two blanks apart."""
+    if not rows:
+        return []
+    widths = [max(len(row[index]) for row in rows if index < len(row)) for index in range(max(map(len, rows)))]
+    return [
+        indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows
+    ]
+
+
+def paragraph(text: str, indent: str, hanging: str = "") -> list[str]:
+    """A text in lines that fit the terminal; its own line breaks stay."""
+    width = min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
+    lines: list[str] = []
+    for part in text.splitlines() or [""]:
+        lines += textwrap.wrap(
+            part,
+            max(40, width),
+            initial_indent=indent if not lines else hanging or indent,
+            subsequent_indent=hanging or indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]
+    return lines
+
+
+def instant(at: datetime | None, zone: ZoneInfo) -> str:
+    """`Tue 1 Dec 2026 09:30` in a zone; `never` for none."""
+    from sequencer.operations.history import moment
+
+    return moment(at, zone) if at is not None else "never"
+
+
+def person(contact: Contact) -> str:
+    """`anna@example.com (Anna Berg)`."""
+    fields = contact.fields
+    name = str(fields.get("full_name") or "").strip()
+    if not name:
+        name = " ".join(str(fields[key]).strip() for key in ("first_name", "last_name") if fields.get(key))
+    return f"{contact.email} ({name})" if name else contact.email
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 mistake`, `2 mistakes`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
