@@ -6,6 +6,7 @@ import email
 import email.policy
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -186,11 +187,13 @@ def simulate(
     typer.echo(f"{sequence} for {whom}, in the zone {zone.key}; every task is done at once, nobody answers", nl=False)
     typer.echo(" but as told:\n" if scripted else ":\n")
     rows = [(instant(begins, zone), "", "enters", "")]
-    rows += [(instant(line.at, zone), line.step, line.action.replace("_", " "), _what(line)) for line in seen]
+    rows += [(instant(line.at, zone), line.step, line.action.replace("_", " "), _what(line, zone)) for line in seen]
     for text in columns(rows):
         typer.echo("\n".join(paragraph(text, "", " " * 24)))
 
 
-def _what(line: Foreseen) -> str:
-    parts = [f"“{line.subject}”" if line.subject else line.detail, line.reason]
-    return " — ".join(part for part in parts if part)
+def _what(line: Foreseen, zone: ZoneInfo) -> str:
+    detail = f"“{line.subject}”" if line.subject else line.detail
+    if line.action == "snooze":
+        detail = f"until {instant(datetime.fromisoformat(line.detail), zone)}"
+    return " — ".join(part for part in (detail, line.reason.replace("_", " ")) if part)

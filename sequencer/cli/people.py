@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 LONG = 2000
 """Rows from which on an import shows how far it is."""
 
-MOST_SHOWN = 50
-
 OneMailbox = Annotated[
     str,
     typer.Option("--mailbox", metavar="NAME", help="From this mailbox; else the one they know, or one of the plan's."),
@@ -99,8 +97,8 @@ def _progress() -> Iterator[Callable[[int, int], None] | None]:
 def _print_imported(file: Path, result: Imported, enroll: str) -> None:
     for note in result.notes:
         typer.echo(f"note: {note}")
-    _print_rows(file, result.refused, "refused")
-    _print_rows(file, result.not_enrolled, "not enrolled")
+    _print_rows(file, result.refused, "refused", 50)
+    _print_rows(file, result.not_enrolled, "not enrolled", 5)
     parts = [f"{result.created} created", f"{result.updated} updated", f"{result.unchanged} unchanged"]
     if enroll:
         parts.append(f"{result.enrolled} enrolled in {enroll}")
@@ -110,11 +108,11 @@ def _print_imported(file: Path, result: Imported, enroll: str) -> None:
     typer.echo(f"{', '.join(parts)}{tail}")
 
 
-def _print_rows(file: Path, rows: list[Refused], what: str) -> None:
-    for row in rows[:MOST_SHOWN]:
+def _print_rows(file: Path, rows: list[Refused], what: str, most: int) -> None:
+    for row in rows[:most]:
         typer.echo(f"{file}:{row.line}: {what}: {row.reason}")
-    if len(rows) > MOST_SHOWN:
-        typer.echo(f"… and {counted(len(rows) - MOST_SHOWN, 'more row')} {what}; --json lists them all")
+    if len(rows) > most:
+        typer.echo(f"… and {len(rows) - most} more {what}; --json lists them all")
 
 
 def enroll(

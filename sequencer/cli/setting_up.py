@@ -171,7 +171,9 @@ def version() -> None:
 def demo() -> None:
     """See it at work: the real daemon, an embedded post office, a dozen prospects, seven weeks in a minute."""
     try:
-        from sequencer.demo.demo import main as play
+        from rich.console import Console
+
+        from sequencer.demo.demo import demo as play
     except ImportError as error:
         problem_found(f"the demo needs its own packages ({error.name}): pip install 'follow-up-sequencer[demo]'")
-    raise typer.Exit(play())
+    raise typer.Exit(play(Console()))

@@ -201,9 +201,11 @@ def _line(one: Turned | Kept, ahead: dict[int, str]) -> str:
 
     if isinstance(one, Kept):
         return f"{one.email}: nothing changed: {one.reason}"
-    going = one.onto or one.enrollment
-    came = f"from {one.enrollment.sequence} to " if one.onto is not None else ""
+    if one.onto is not None:
+        return f"{one.email}: moved from {one.enrollment.sequence} to {one.onto.sequence}; {ahead[one.onto.id]}"
+    going = one.enrollment
     if going.status.ended:
         reason = f": {going.reason}" if going.reason else ""
         return f"{one.email}: {going.sequence} is {going.status}{reason}"
-    return f"{one.email}: {came}{going.sequence} is {going.status}; {ahead[going.id]}"
+    state = "goes on; " if going.status == "active" else "is "  # what is next begins with “paused” or “snoozed”
+    return f"{one.email}: {going.sequence} {state}{ahead[going.id]}"

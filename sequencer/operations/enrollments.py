@@ -10,14 +10,17 @@ from hashlib import blake2b
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core import events as e
+from sequencer.core.decisions import Wait
 from sequencer.core.lines import start_of
 from sequencer.core.model import Contact, Enrollment, Fields
 from sequencer.core.model import Sequence as Plan
+from sequencer.operations.facts import answer, gather
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal, record
 from sequencer.operations.values import Unfit, parse_address
 from sequencer.store import contacts, definitions, enrollments, histories, suppressions
 from sequencer.store.addresses import normal
+from sequencer.store.agenda import Sleep, sleep_many
 from sequencer.store.contacts import Incoming
 from sequencer.store.enrollments import NewEnrollment, Occupied, Standing
 from sequencer.workspace.source import did_you_mean
@@ -139,11 +142,22 @@ async def enter(
         entries[index] = _entry(plan, person, mailbox, now, terms)
     made = await enrollments.create_many(conn, list(entries.values()))
     for index, one in zip(entries, made, strict=True):
-        if isinstance(one, Occupied):
-            answers[index] = await _occupied(conn, one)
-        else:
-            answers[index] = one
+        answers[index] = await _occupied(conn, one) if isinstance(one, Occupied) else one
+    await _schedule(conn, live, [one for one in made if isinstance(one, Enrollment)], not plan.alongside, now)
     return [answers[index] for index in range(len(people))]
+
+
+async def _schedule(
+    conn: AsyncConnection, live: Live, entered: Sequence[Enrollment], alone: bool, now: datetime
+) -> None:
+    """Say when each is to be looked at: what is not due yet must not look as if it were."""
+    questions = await gather(conn, live, entered, now)
+    sleeps = []
+    for enrollment in entered:
+        decision = answer(questions[enrollment.id], enrollment, now)
+        if isinstance(decision, Wait) and decision.until is not None:
+            sleeps.append(Sleep(Standing(enrollment, now, None, alone, 0), decision.until))
+    await sleep_many(conn, sleeps)
 
 
 def _entry(plan: Plan, person: Contact, mailbox: str, now: datetime, terms: Terms) -> NewEnrollment:

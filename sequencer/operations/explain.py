@@ -158,7 +158,9 @@ def _next(decision: Decision, enrollment: Enrollment, plan: Plan | None, zone: Z
             step = decision.step or enrollment.position.step
             if enrollment.status is Status.SNOOZED:
                 return step, until, f"{decision.reason}; it goes on {moment(until, zone)}", ()
-            return step, until, f"{_named(plan, step)} leaves {moment(until, zone)} or soon after", decision.shifts
+            when = moment(until, zone)
+            coming = f"leaves {when} or soon after" if _is_email(plan, step) else f"is due {when}"
+            return step, until, f"{_named(plan, step)} {coming}", decision.shifts
         case _:
             return enrollment.position.step, None, _at_once(decision), ()
 
@@ -183,6 +185,13 @@ def _at_once(decision: Skip | Wake | Continue | MoveOn | End | Wait) -> str:
 
 def _sentence(reason: str) -> str:
     return reason or "nothing more happens by itself"
+
+
+def _is_email(plan: Plan | None, step_id: str) -> bool:
+    place = plan.find(step_id) if plan is not None else None
+    if plan is None or place is None:
+        return step_id == BACK_OFF
+    return isinstance(plan.lines[place[0]][place[1]].do, Email)
 
 
 def _named(plan: Plan | None, step_id: str) -> str:

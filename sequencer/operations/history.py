@@ -67,20 +67,20 @@ def _turn(
         case e.HandWritten():
             return "the rep wrote to them by hand"
         case e.Paused():
-            return f"paused{_after(event.reason)}{_by(event.by)}"
+            return f"paused{_why(event.reason, event.by)}"
         case e.Resumed():
             return f"went on{_by(event.by)}"
         case e.Snoozed():
             there = f", then “{event.to.step}”" if event.to is not None else ""
-            return f"silent until {moment(event.until, zone)}{there}{_after(event.reason)}{_by(event.by)}"
+            return f"silent until {moment(event.until, zone)}{there}{_why(event.reason, event.by)}"
         case e.Branched():
-            return f"went to “{event.to.step or event.to.line}”{_after(event.reason)}{_by(event.by)}"
+            return f"went to “{event.to.step or event.to.line}”{_why(event.reason, event.by)}"
         case e.Moved():
-            return f"moved to {event.to}{_after(event.reason)}{_by(event.by)}"
+            return f"moved to {event.to}{_why(event.reason, event.by)}"
         case e.Stopped():
-            return f"stopped{_after(event.reason)}{_by(event.by)}"
+            return f"stopped{_why(event.reason, event.by)}"
         case e.Finished():
-            return f"{event.outcome or 'finished'}{_after(event.reason)}{_by(event.by)}"
+            return f"{event.outcome or 'finished'}{_why(event.reason, event.by)}"
         case _:
             assert_never(event)
 
@@ -92,6 +92,10 @@ def _after(words: str) -> str:
 
 def _by(who: str) -> str:
     return f" (by {who})" if who else ""
+
+
+def _why(reason: str, by: str) -> str:
+    return _after(reason) if by and reason.endswith(f"by {by}") else f"{_after(reason)}{_by(by)}"
 
 
 def _matched(matched_by: str) -> str:

@@ -30,6 +30,9 @@ from sequencer.store import contacts, enrollments, suppressions, tasks
 from sequencer.workspace.calendars import UnknownPlace, calendar_for, zone_of
 from sequencer.workspace.source import did_you_mean
 
+BY_HAND: Final = "by hand"
+"""The reason of a change for which nobody gave one."""
+
 LONGEST_SNOOZE: Final = timedelta(days=3660)
 
 
@@ -104,7 +107,7 @@ async def pause(live: Live, who: Who, now: datetime, reason: str = "") -> list[T
     def make(case: _Case) -> _Events:
         if case.enrollment.status is Status.PAUSED:
             return Refusal(f"{case.enrollment.sequence} is paused already: {case.enrollment.reason}")
-        return (e.Paused(at=now, reason=reason or "paused by hand", by=who.by),)
+        return (e.Paused(at=now, reason=reason or BY_HAND, by=who.by),)
 
     return await _turn_each(live, who, now, _open, make)
 
@@ -133,7 +136,7 @@ async def snooze(
             return Refusal(f"{until} lies in the past")
         if end > now + LONGEST_SNOOZE:
             return Refusal(f"{until} is more than ten years ahead; stop them instead")
-        why = reason or "snoozed by hand"
+        why = reason or BY_HAND
         if not to:
             return (e.Snoozed(at=now, until=end, reason=why, by=who.by),)
         place = case.lead_to(to)
@@ -159,7 +162,7 @@ async def branch(live: Live, who: Who, now: datetime, target: str, reason: str =
         place = case.lead_to(target)
         if isinstance(place, Refusal):
             return place
-        return (e.Branched(at=now, to=place[0], returns=place[1], reason=reason or "by hand", by=who.by),)
+        return (e.Branched(at=now, to=place[0], returns=place[1], reason=reason or BY_HAND, by=who.by),)
 
     return await _turn_each(live, who, now, choose, make)
 
@@ -168,7 +171,7 @@ async def stop(live: Live, who: Who, now: datetime, reason: str = "") -> list[Tu
     """End the plan before its end."""
 
     def make(case: _Case) -> _Events:
-        return (e.Stopped(at=now, reason=reason or "stopped by hand", by=who.by),)
+        return (e.Stopped(at=now, reason=reason or BY_HAND, by=who.by),)
 
     return await _turn_each(live, who, now, _open, make)
 
@@ -201,7 +204,7 @@ async def move(live: Live, who: Who, now: datetime, sequence: str, reason: str =
     def make(case: _Case) -> _Events:
         if case.enrollment.sequence == sequence:
             return Refusal(f"they are in {sequence} already")
-        return (e.Moved(at=now, to=sequence, reason=reason or "moved by hand", by=who.by),)
+        return (e.Moved(at=now, to=sequence, reason=reason or BY_HAND, by=who.by),)
 
     return await _turn_each(live, who, now, choose, make)
 
