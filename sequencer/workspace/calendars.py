@@ -75,12 +75,11 @@ def holidays_of(code: str) -> Mapping[date, str]:
 
     found = _CODE.fullmatch(code)
     if found is None:
-        raise UnknownPlace(f"`{code[:60]}` is no holidays code", "write a country as US, or with its state as US-MT")
+        raise UnknownPlace(f"`{code[:60]}` is no holidays code", _country_hint(code))
     country, state = found[1], found[2]
     supported = holidays.list_supported_countries()
     if country not in supported:
-        hint = did_you_mean(country, supported) if len(country) == 2 else ""
-        raise UnknownPlace(f"there are no holidays for `{country}`", hint or "a country has two letters: US, DE, GB")
+        raise UnknownPlace(f"there are no holidays for `{country}`", _country_hint(country))
     if state is not None and state not in supported[country]:
         raise UnknownPlace(f"{country} has no state or province `{state}`", did_you_mean(state, supported[country]))
     try:
@@ -88,6 +87,19 @@ def holidays_of(code: str) -> Mapping[date, str]:
         return _checked(holidays.country_holidays(country, subdiv=state, language="en_US"))
     except (NotImplementedError, ValueError):
         return holidays.country_holidays(country, subdiv=state)
+
+
+def _country_hint(code: str) -> str:
+    """The code that somebody meant who wrote `us`, `USA` or `Germany`."""
+    import holidays
+
+    word = code.strip()
+    known = holidays.list_supported_countries()
+    by_name = getattr(holidays, word.title().replace(" ", ""), None) or getattr(holidays, word.upper(), None)
+    meant = getattr(by_name, "country", None) or word.upper()
+    if isinstance(meant, str) and meant in known:
+        return f"did you mean {meant}?"
+    return "write a country by its two letters, as US, or with its state, as US-MT"
 
 
 def _checked(calendar: Mapping[date, str]) -> Mapping[date, str]:

@@ -163,10 +163,10 @@ def _loops(flow: Flow) -> Iterator[Problem]:
         ),
     )
     edges = flow.edges()
+    told: set[Node] = set()
     for breaks, message, hint in reasons:
         without = {node: onward for node, onward in edges.items() if (step := flow.step(node)) and not breaks(step)}
-        told: set[Node] = set()
-        for node, step in flow.nodes():
+        for node, step in reversed(list(flow.nodes())):  # the last jump of a loop is the one that turns back
             if isinstance(step.do, GoTo) and node in without and node not in told:
                 around = reached(list(without[node]), without)
                 if node in around:

@@ -44,8 +44,10 @@ class Damaged(ValueError):
 
 
 def protect(value: str) -> str:
-    """A value in a form that no Markdown and no HTML can touch."""
-    return _OPEN + _as_digits(clean(value).encode("utf-8", "replace")) + _CLOSE
+    """A value (without marks, see `clean`) in a form that no Markdown and no HTML can touch. Raises Damaged."""
+    if _MARKS.search(value):
+        raise Damaged("a block was taken apart")
+    return _OPEN + _as_digits(value.encode("utf-8", "replace")) + _CLOSE
 
 
 def reveal(text: str) -> str:

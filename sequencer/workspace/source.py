@@ -29,6 +29,8 @@ MAX_BYTES: Final = 1_000_000
 MAX_VALUES: Final = 20_000
 """How many values one file may hold, aliases (`*name`) counted as often as they are used."""
 
+MAX_DEPTH: Final = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -159,12 +161,32 @@ _FastPlainLoader = type(
 
 
 def _compose(text: str) -> Node | None:
+    if _depth_may_reach(text, 8 * MAX_DEPTH) and _is_too_deep(text):
+        raise RecursionError
     try:
         node: Node | None = yaml.compose(text, Loader=_FastPlainLoader)
     except (yaml.YAMLError, ValueError):
         # The slower parser has the better messages; they are written for it.
         node = yaml.compose(text, Loader=_PlainLoader)
     return node
+
+
+def _depth_may_reach(text: str, depth: int) -> bool:
+    """Whether there are enough signs in a text to nest that deep."""
+    return sum(map(text.count, "[{-?:")) >= depth
+
+
+def _is_too_deep(text: str) -> bool:
+    """The fast parser composes by recursion in C: some thousand levels would take the whole process down."""
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=_FastPlainLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > 2 * MAX_DEPTH:
+                return True
+    except (yaml.YAMLError, ValueError):
+        pass  # broken before it is deep: composing stops there as well
+    return False
 
 
 _KNOWN_TAGS: Final = frozenset(
@@ -189,7 +211,9 @@ class _Reader:
         self.count += 1
         if self.count == MAX_VALUES:
             self.report(node, "too-large", f"holds more than {MAX_VALUES} values")
-        if self.count >= MAX_VALUES:
+        if len(route) == MAX_DEPTH:
+            self.report(node, "too-deep", "is nested too deeply")
+        if self.count >= MAX_VALUES or len(route) >= MAX_DEPTH:
             return None
         self.values[route] = self.mark(node)
         if node.tag not in _KNOWN_TAGS:

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from jinja2 import Template as JinjaTemplate
-from jinja2 import TemplateError, TemplateSyntaxError, nodes, pass_context
+from jinja2 import TemplateError, TemplateSyntaxError, Undefined, nodes, pass_context
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from sequencer.workspace.markdown import protect
 from sequencer.workspace.missing import Missing, collect
+from sequencer.workspace.template_needs import name_of
 
 MAX_OUTPUT: Final = 100_000
 """Characters that one rendered template may have."""
@@ -148,7 +149,7 @@ def in_words(value: Any) -> str:
             return f"{value.day} {MONTHS[value.month - 1]} {value.year}"
         case float() if value.is_integer() and abs(value) < 1e15:
             return str(int(value))
-        case str() | int() | float() | Missing():
+        case str() | int() | float() | Undefined():  # Jinja's own Undefined: an `if` without `else`
             return str(value)
         case _:
             raise TemplateError("a list, a group or a function cannot stand in a letter")
@@ -212,9 +213,17 @@ class _Bounded(NodeTransformer):
 
     def visit_Getattr(self, node: nodes.Getattr) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        if isinstance(node.node, nodes.Name) and node.node.name == "company" and node.attr in ("name", "address"):
-            node.node = nodes.Name("our", "load", lineno=node.lineno)
-        return node
+        return _ours(node)
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        return _ours(node)
+
+
+def _ours(node: nodes.Getattr | nodes.Getitem) -> nodes.Node:
+    if name_of(node) in ("company.name", "company.address"):
+        node.node = nodes.Name("our", "load", lineno=node.lineno)
+    return node
 
 
 def _filtered(node: nodes.Node, name: str) -> nodes.Filter:

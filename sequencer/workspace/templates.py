@@ -19,7 +19,7 @@ from sequencer.workspace.markdown import Damaged, clean, letters, reveal, withou
 from sequencer.workspace.missing import Group
 from sequencer.workspace.shapes import OneOrMore, Strict, validate
 from sequencer.workspace.source import Document, Problem, read_text, read_yaml
-from sequencer.workspace.template_language import Program, Unreadable, compile_text, run
+from sequencer.workspace.template_language import MAX_OUTPUT, Program, Unreadable, compile_text, run
 from sequencer.workspace.template_needs import Read, needs_of, reads_of
 
 FOOTER: Final = "footer"
@@ -152,6 +152,9 @@ def default_footer() -> Template:
 
 def parse_template(name: str, text: str, file: str, path: Path) -> tuple[Template | None, list[Problem]]:
     """The template in a text, or None and why not."""
+    if len(text) > MAX_OUTPUT:
+        message = f"is longer than {MAX_OUTPUT} characters"
+        return None, [Problem(file, 1, 1, "error", "too-large", message, "a letter is short")]
     split = _split(without_marks(text), file)
     if isinstance(split, Problem):
         return None, [split]
@@ -261,8 +264,14 @@ def variables_for(
 
 
 def is_empty(value: object) -> bool:
-    """Whether a field says nothing."""
-    return value is None or (isinstance(value, str) and not clean(value).strip())
+    """Whether a field says nothing: None, or a text in which nothing can be seen."""
+    if isinstance(value, str):
+        return not any(char.isprintable() and not char.isspace() for char in value)
+    return value is None
+
+
+def _cleaned(value: object) -> object:
+    return clean(value) if isinstance(value, str) else value
 
 
 def _filled(variables: Mapping[str, object]) -> dict[str, object]:
@@ -270,9 +279,10 @@ def _filled(variables: Mapping[str, object]) -> dict[str, object]:
     result: dict[str, object] = {}
     for name, value in variables.items():
         if isinstance(value, Mapping):
-            result[name] = Group(name, {key: item for key, item in value.items() if not is_empty(item)})
-        elif not is_empty(value):
-            result[name] = value
+            said = {key: _cleaned(item) for key, item in value.items()}
+            result[name] = Group(name, {key: item for key, item in said.items() if not is_empty(item)})
+        elif not is_empty(cleaned := _cleaned(value)):
+            result[name] = cleaned
     own = result.get("company")
     if isinstance(own, Group):  # given by hand as {name, address}
         result.setdefault("our", Group("our", own))
@@ -303,7 +313,10 @@ def render(templates: Templates, name: str, variables: Mapping[str, object]) -> 
         end = _run(footer.programs[1], known, missing)
         if missing:
             return Unfilled(tuple(dict.fromkeys(missing)), name)
-        return _put_together(template, _one_line(subject), letters(body), letters(end))
+        parts = letters(body)
+        if is_empty(parts[0]):
+            return BrokenTemplate(name, "the letter would be empty")
+        return _put_together(template, _one_line(subject), parts, letters(end))
     except _FAILURES as error:
         return BrokenTemplate(name, _why(error))
 

@@ -24,9 +24,7 @@ from sequencer.core.model import (
     Task,
     Unit,
 )
-from sequencer.core.react import FINAL_KINDS, HUMAN_KINDS, NOTICE_DEFAULTS
-from sequencer.inbox.reading import Kind
-from sequencer.workspace.sequences import KINDS, load_sequence_text, version_of
+from sequencer.workspace.sequences import load_sequence_text, version_of
 from tests.workspace.folders import REPOSITORY
 
 
@@ -221,11 +219,6 @@ def test_back_off_takes_a_plain_length() -> None:
     plan = sequence_of(step_plan() + "back_off: {after: 10 days, email: x}\n")
     assert plan.back_off is not None
     assert plan.back_off.after.span == Span(10, Unit.DAYS)
-
-
-def test_the_kinds_are_those_of_the_inbox_and_of_the_core() -> None:
-    assert {kind.value for kind in Kind} == KINDS
-    assert {*HUMAN_KINDS, *NOTICE_DEFAULTS, *FINAL_KINDS} == KINDS
 
 
 # Versions -----------------------------------------------------------------------------------------

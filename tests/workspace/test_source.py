@@ -80,8 +80,12 @@ def test_the_first_line_of_front_matter_can_be_given() -> None:
         ("<<: {a: 1}\n", (1, 1), "merge keys"),
         ("? [a, b]\n: c\n", (1, 3), "plain word"),
         ("&a [*a]\n", (1, 1), "alias"),
+        ("[" * 60 + "]" * 60, (1, 51), "nested too deeply"),
         ("[" * 5000, (1, 1), "nested too deeply"),
+        ("- " * 400_000, (1, 1), "nested too deeply"),  # the C parser would crash on it
+        ("{a: " * 200_000, (1, 1), "nested too deeply"),
     ],
+    ids=lambda value: str(value)[:40],
 )
 def test_a_broken_file_gets_one_human_message(text: str, place: tuple[int, int], words: str) -> None:
     _, problems = read_yaml("f.yaml", text)

@@ -1,0 +1,186 @@
+"""The pages of the language: every example goes through the checker, every key is documented."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sequencer.workspace.check import check
+from sequencer.workspace.schema import sequence_schema
+from sequencer.workspace.source import read_yaml
+from sequencer.workspace.template_language import FILTERS
+from sequencer.workspace.templates import FOOTER, default_footer, parse_template
+from tests.workspace.folders import CONFIG, ENVIRON, REPOSITORY
+from tools.refresh import MODELS, PAGES, SCHEMA, schema_text, with_tables
+
+DOCS = REPOSITORY / "docs"
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def examples(page: str, language: str) -> list[Any]:
+    """The fenced examples of a page, each with the line in which it begins."""
+    text = (DOCS / page).read_text("utf-8")
+    return [
+        pytest.param(found[2], id=f"{page}:{text[: found.start()].count(chr(10)) + 2}")
+        for found in FENCE.finditer(text)
+        if found[1] == language
+    ]
+
+
+def completed(example: str) -> str:
+    """A whole sequence file around an example that shows only a part."""
+    data = read_yaml("example", example)[0].data
+    if isinstance(data, list):
+        return "from: mark\nsteps:\n" + "".join(f"  {line}\n" for line in example.splitlines())
+    assert isinstance(data, dict)
+    around = "" if "from" in data else "from: mark\n"
+    around += "" if "steps" in data else "steps:\n  - {step: nine-word, email: nine-word}\n"
+    return example + around
+
+
+@pytest.mark.parametrize("example", examples("sequences.md", "yaml"))
+def test_every_sequence_in_the_docs_checks_clean(example: str, tmp_path: Path) -> None:
+    for part in ("templates", "sequences"):
+        shutil.copytree(REPOSITORY / part, tmp_path / part)
+    shutil.copy(REPOSITORY / "contacts.example.csv", tmp_path)
+    (tmp_path / "config.yaml").write_text(
+        CONFIG
+        + "  lena:\n    from: Lena <lena@flatheadrv.example>\n    provider: gmail\n    password: ${MARK_PASSWORD}\n"
+    )
+    (tmp_path / "sequences" / "example.yaml").write_text(completed(example), "utf-8")
+    assert [str(problem) for problem in check(tmp_path, ENVIRON)] == []
+
+
+@pytest.mark.parametrize("example", examples("configuration.md", "yaml"))
+def test_every_config_in_the_docs_checks_clean(example: str, tmp_path: Path) -> None:
+    data = read_yaml("example", example)[0].data
+    assert isinstance(data, dict)
+    rest = {
+        "company": "company: {name: A, address: B}\n",
+        "contacts": "contacts: {timezone: America/Denver}\n",
+        "mailboxes": "mailboxes: {mark: {from: M <m@a.example>, provider: gmail, password: '${MARK_PASSWORD}'}}\n",
+    }
+    text = example + "".join(lines for key, lines in rest.items() if key not in data)
+    (tmp_path / "config.yaml").write_text(text, "utf-8")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "lena").write_text("secret\n")
+    environ = {**ENVIRON, "DB_PASSWORD": "p%40ss", "SLACK_URL": "slack://x"}
+    assert [str(p) for p in check(tmp_path, environ) if p.code != "no-sequences"] == []
+
+
+@pytest.mark.parametrize("example", examples("templates.md", "template"))
+def test_every_template_in_the_docs_can_be_used(example: str) -> None:
+    template, problems = parse_template("example", example, "templates/example.md", Path("example.md"))
+    assert template is not None, [str(problem) for problem in problems]
+
+
+def test_the_pages_have_examples_at_all() -> None:
+    assert len(examples("sequences.md", "yaml")) >= 15
+    assert len(examples("configuration.md", "yaml")) >= 5
+    assert len(examples("templates.md", "template")) >= 4
+
+
+def test_the_docs_show_the_footer_that_is_packaged() -> None:
+    assert default_footer().body in (DOCS / "templates.md").read_text("utf-8")
+    assert default_footer().name == FOOTER
+
+
+def test_every_key_is_documented_as_the_models_have_it() -> None:
+    """If not: `python tools/refresh.py`."""
+    shown: set[str] = set()
+    for page in PAGES:
+        text = (DOCS / page).read_text("utf-8")
+        assert with_tables(text) == text, f"docs/{page} is out of date"
+        shown |= set(re.findall(r"<!-- keys: (\w+) -->", text))
+    assert shown == set(MODELS)
+
+
+def test_every_key_says_what_it_does() -> None:
+    for name, model in MODELS.items():
+        for key, info in model.model_fields.items():
+            assert len(info.description or "") > 15, f"{name}.{key}"
+
+
+def test_every_filter_is_documented() -> None:
+    text = (DOCS / "templates.md").read_text("utf-8")
+    assert {name for name in FILTERS if f"`{name}`" not in text} == set()
+
+
+def test_the_schema_for_editors_is_up_to_date() -> None:
+    """If not: `python tools/refresh.py`."""
+    assert SCHEMA.read_text("utf-8") == schema_text()
+
+
+def test_every_key_of_the_example_config_is_explained_there() -> None:
+    text = (REPOSITORY / "config.yaml").read_text("utf-8")
+    for name in (
+        "ConfigFile",
+        "CompanyFile",
+        "ContactsFile",
+        "MailboxFile",
+        "SmtpFile",
+        "ImapFile",
+        "LimitsFile",
+        "WebFile",
+    ):
+        for key, info in MODELS[name].model_fields.items():
+            assert re.search(rf"\b{info.alias or key}:", text), f"{name}.{key} is not in config.yaml"
+
+
+def test_the_schema_accepts_what_the_checker_accepts() -> None:
+    """A small validator of the parts of JSON Schema that the schema uses, on all example sequences."""
+    schema = sequence_schema()
+    for path in (REPOSITORY / "sequences").glob("*.yaml"):
+        data = read_yaml(path.name, path.read_text("utf-8"))[0].data
+        assert mismatch(schema, data, schema["$defs"]) == "", path.name
+    assert mismatch(schema, {"from": "mark", "steps": [{"emial": "x"}]}, schema["$defs"]) != ""
+    assert json.loads(schema_text()) == schema
+
+
+def mismatch(schema: dict[str, Any], value: Any, defs: dict[str, Any]) -> str:
+    """Why a value does not match, or nothing. YAML texts stand for booleans and numbers here."""
+    if "$ref" in schema:
+        return mismatch(defs[schema["$ref"].rpartition("/")[2]], value, defs)
+    if "anyOf" in schema:
+        reasons = [mismatch(each, value, defs) for each in schema["anyOf"]]
+        return "" if "" in reasons else "; ".join(reasons)
+    if "enum" in schema:
+        return "" if value in schema["enum"] else f"{value!r} not in {schema['enum']}"
+    kinds: dict[str, type[Any]] = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "boolean": str,
+        "integer": str,
+        "null": type(None),
+    }
+    wanted = schema.get("type", "object")
+    types = tuple(kinds[each] for each in ([wanted] if isinstance(wanted, str) else wanted))
+    if not isinstance(value, types):
+        return f"{value!r} is not {wanted}"
+    if isinstance(value, list):
+        return next((why for item in value if (why := mismatch(schema["items"], item, defs))), "")
+    if isinstance(value, dict):
+        return _object_mismatch(schema, value, defs)
+    pattern = schema.get("pattern")
+    return f"{value!r} is not like {pattern}" if pattern and not re.search(pattern, value or "") else ""
+
+
+def _object_mismatch(schema: dict[str, Any], value: dict[str, Any], defs: dict[str, Any]) -> str:
+    known = schema.get("properties", {})
+    extra = schema.get("additionalProperties", True)
+    missing = [key for key in schema.get("required", ()) if key not in value]
+    if missing:
+        return f"{missing} missing"
+    for key, item in value.items():
+        inner = known.get(key, extra)
+        if inner is False:
+            return f"{key} unknown"
+        if isinstance(inner, dict) and (why := mismatch(inner, item, defs)):
+            return f"{key}: {why}"
+    return ""
