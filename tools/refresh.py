@@ -7,7 +7,6 @@ workspace.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ from pydantic import BaseModel  # noqa: E402 (the repository comes first)
 from pydantic.fields import FieldInfo  # noqa: E402
 
 from sequencer.workspace import config_schema, sequence_schema, templates  # noqa: E402
-from sequencer.workspace.schema import sequence_schema as schema_of_sequences  # noqa: E402
+from sequencer.workspace.schema import schema_text  # noqa: E402
 from sequencer.workspace.starter import refresh  # noqa: E402
 
 MODELS: Final[dict[str, type[BaseModel]]] = {
@@ -61,11 +60,6 @@ def _row(key: str, info: FieldInfo) -> str:
 def with_tables(text: str) -> str:
     """A page with its tables as the models have them now."""
     return TABLE.sub(lambda found: found[1] + key_table(MODELS[found[2]]) + found[3], text)
-
-
-def schema_text() -> str:
-    """What docs/sequence.schema.json must hold."""
-    return json.dumps(schema_of_sequences(), indent=2, ensure_ascii=False) + "\n"
 
 
 def main() -> None:

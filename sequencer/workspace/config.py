@@ -138,7 +138,7 @@ def read_config(
     if problems and document.data is None:
         return document, None, problems
     problems += _clear_passwords(document.data, (), document)
-    expanded, unset = _with_environment(document, environ)
+    expanded, unset = _with_environment(document, environ, required=secrets_required)
     around = Surroundings(folder, environ, required=secrets_required)
     shape, misshapen = validate(ConfigFile, expanded, context=around)
     unset_places = {(problem.line, problem.column) for problem in unset}
@@ -204,8 +204,13 @@ def _texts(data: Plain, route: Route) -> Iterator[tuple[Route, str]]:
             yield from _texts(item, (*route, key))
 
 
-def _with_environment(document: Document, environ: Mapping[str, str]) -> tuple[Document, list[Problem]]:
-    """The document with every `${NAME}` replaced, except passwords, which the schema reads itself."""
+def _with_environment(
+    document: Document, environ: Mapping[str, str], *, required: bool
+) -> tuple[Document, list[Problem]]:
+    """The document with every `${NAME}` replaced, except passwords, which the schema reads itself.
+
+    One that is not set is a problem, or, unless `required`, stays as it is written.
+    """
     problems: list[Problem] = []
 
     def expand(data: Plain, route: Route) -> Plain:
@@ -216,11 +221,11 @@ def _with_environment(document: Document, environ: Mapping[str, str]) -> tuple[D
         if data is None:
             return None
         for name in REFERENCE.findall(data):
-            if not environ.get(name):
+            if required and not environ.get(name):
                 message = f"the environment variable {name} is not set"
                 hint = "set it in the environment of the command"
                 problems.append(document.problem(route, "secret-missing", message, hint))
-        return REFERENCE.sub(lambda found: environ.get(found[1]) or "", data)
+        return REFERENCE.sub(lambda found: environ.get(found[1]) or ("" if required else found[0]), data)
 
     data = expand(document.data, ())
     return Document(document.file, data, document.keys, document.values), problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sequencer.workspace.sequence_schema import SequenceFile
@@ -15,6 +16,11 @@ def sequence_schema() -> dict[str, Any]:
         **_without_nulls(schema),
         "title": "A sequence of the follow-up sequencer",
     }
+
+
+def schema_text() -> str:
+    """The schema as the file docs/sequence.schema.json holds it."""
+    return json.dumps(sequence_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _without_nulls(schema: Any) -> Any:

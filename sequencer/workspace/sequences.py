@@ -146,8 +146,15 @@ def _branch_mistakes(shape: SequenceFile, document: Document) -> Iterator[Proble
 
 
 def _reply_mistakes(shape: SequenceFile, document: Document) -> Iterator[Problem]:
+    taken: dict[str, str] = {}
     for name, phrases in shape.labels.items():
         yield from _label_mistakes(name, phrases, document)
+        for phrase in phrases:
+            other = taken.setdefault(" ".join(phrase.lower().split()), name)
+            if other != name:
+                message = f"`{shown(phrase)}` stands in the labels {other} and {name}"
+                hint = f"the first one wins: delete it from {name}"
+                yield document.problem(("labels", name), "same-phrase", message, hint, key=True, severity="warning")
     for key, reaction in shape.on_reply.items():
         if key in shape.labels:
             continue

@@ -11,7 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from sequencer.workspace.schema import schema_text
+
 PARTS: Final = ("config.yaml", "contacts.example.csv", "sequences", "templates")
+SCHEMA: Final = Path("docs") / "sequence.schema.json"
 _SUFFIXES: Final = (".yaml", ".md", ".csv")
 
 
@@ -41,18 +44,19 @@ def starter_files(folder: Path) -> Iterator[Path]:
 def write_starter(folder: Path) -> list[Path]:
     """Writes the starter workspace into a folder (made if need be) and returns the files written.
 
-    Nothing is overwritten: raises AlreadyThere, before writing anything, when a file exists. Raises OSError when
-    the folder cannot be written.
+    The JSON Schema to which the sequences point their editors goes with it. Nothing is overwritten: raises
+    AlreadyThere, before writing anything, when a file exists. Raises OSError when the folder cannot be written.
     """
-    wanted = list(starter_files(packaged()))
+    wanted = {path: (packaged() / path).read_bytes() for path in starter_files(packaged())}
+    wanted[SCHEMA] = schema_text().encode()
     existing = [folder / path for path in wanted if (folder / path).exists()]
     if existing:
         raise AlreadyThere(existing)
     written: list[Path] = []
-    for path in wanted:
+    for path, content in wanted.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((packaged() / path).read_bytes())
+        target.write_bytes(content)
         written.append(target)
     return written
 

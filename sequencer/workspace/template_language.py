@@ -117,6 +117,13 @@ def _join(items: Any, delimiter: str = "") -> str:
     return _glue(parts)
 
 
+def _inside(value: Any, several: Any) -> bool:
+    """`rating in ["A", "B"]`, `"RV" in product`; what is missing is in nothing, and nothing is in it."""
+    if isinstance(value, Missing) or isinstance(several, Missing):
+        return False
+    return (in_words(value) in several) if isinstance(several, str) else (value in several)
+
+
 def _replace(text: Any, old: str, new: str) -> str:
     source = in_words(text)
     _bounded_size(len(source) * max(1, len(in_words(new))) if in_words(old) else MAX_TEXT + 1)
@@ -172,6 +179,7 @@ _OWN_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "date": _date,
     "_glue": _glue,
     "_rounds": _rounds,
+    "_inside": _inside,
 }
 
 
@@ -211,6 +219,13 @@ class _Bounded(NodeTransformer):
         self.generic_visit(node)
         return _filtered(nodes.List(node.nodes, lineno=node.lineno), "_glue")
 
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        if len(node.ops) != 1 or node.ops[0].op not in ("in", "notin"):
+            return node
+        inside = _filtered(node.expr, "_inside", node.ops[0].expr)
+        return inside if node.ops[0].op == "in" else nodes.Not(inside, lineno=node.lineno)
+
     def visit_Getattr(self, node: nodes.Getattr) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
         return _ours(node)
@@ -226,8 +241,8 @@ def _ours(node: nodes.Getattr | nodes.Getitem) -> nodes.Node:
     return node
 
 
-def _filtered(node: nodes.Node, name: str) -> nodes.Filter:
-    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+def _filtered(node: nodes.Node, name: str, *arguments: nodes.Node) -> nodes.Filter:
+    return nodes.Filter(node, name, list(arguments), [], None, None, lineno=node.lineno)
 
 
 # Programs -----------------------------------------------------------------------------------------

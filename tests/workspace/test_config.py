@@ -178,7 +178,8 @@ def test_a_missing_secret_names_the_variable_and_its_line(environ: dict[str, str
 
 
 def test_whoever_only_looks_at_the_files_needs_no_secrets() -> None:
-    _, config, problems = read_config(LEAST, NOWHERE, {}, secrets_required=False)
+    text = LEAST + "database: postgresql://u:${DB}@h/n\n"
+    _, config, problems = read_config(text, NOWHERE, {}, secrets_required=False)
     assert problems == []
     assert config is not None
     assert config.mailboxes["mark"].smtp.password is None

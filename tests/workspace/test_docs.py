@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from sequencer.workspace.check import check
-from sequencer.workspace.schema import sequence_schema
+from sequencer.workspace.schema import schema_text, sequence_schema
 from sequencer.workspace.source import read_yaml
 from sequencer.workspace.template_language import FILTERS
 from sequencer.workspace.templates import FOOTER, default_footer, parse_template
 from tests.workspace.folders import CONFIG, ENVIRON, REPOSITORY
-from tools.refresh import MODELS, PAGES, SCHEMA, schema_text, with_tables
+from tools.refresh import MODELS, PAGES, SCHEMA, with_tables
 
 DOCS = REPOSITORY / "docs"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

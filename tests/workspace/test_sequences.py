@@ -206,6 +206,11 @@ def test_going_on_mailing_whoever_answers_is_a_warning() -> None:
     assert [(p.code, p.severity) for p in problems] == [("deaf", "warning")]
 
 
+def test_a_phrase_in_two_labels_is_a_warning() -> None:
+    _, problems = load_sequence_text("plan", step_plan() + "labels: {one: [Too  expensive], two: [x, too expensive]}\n")
+    assert [(p.code, p.severity, p.line, p.column) for p in problems] == [("same-phrase", "warning", 5, 33)]
+
+
 def test_unsubscribe_may_say_what_happens_anyway() -> None:
     assert sequence_of(step_plan() + "on_reply: {unsubscribe: suppress}\n").on_reply == {"unsubscribe": Suppress()}
 
