@@ -43,3 +43,15 @@ class SystemClock:
                 return await event.wait()
         except TimeoutError:
             return False
+
+
+async def pulse(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for the event, at most so many seconds of real time, whatever clock the daemon runs on.
+
+    For what belongs to the machine and not to the plan: leases, other processes, files. True when the event is set.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -19,6 +19,7 @@ MOST_DAMAGED: Final = 1000
 """Rows with broken quotes that are told of, one by one, before the reading of a file is given up."""
 
 _SAMPLE: Final = 50
+_EMPTY: Final = ' \t\r\n,;|"'
 _MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),  # before UTF-16: its mark begins with the same bytes
     (codecs.BOM_UTF32_BE, "utf-32", "UTF-32"),
@@ -81,7 +82,7 @@ def read_sheet(raw: bytes, is_head: Callable[[tuple[str, ...]], bool]) -> Sheet 
     candidates = [said] if said else list(SEPARATORS)
     sample = text[: 1 << 18]
     separator = max(candidates, key=lambda each: _fit(sample, each, is_head))
-    first = next(_rows(text, separator), None)
+    first = next(_rows(text, separator), None) if text.strip(_EMPTY) else None
     if first is None:
         return NoSheet("the file is empty", "the first line names the columns, one of them email")
     if isinstance(first, Damaged):

@@ -106,7 +106,9 @@ def parse_address(text: str) -> str | Unfit:
 
     The domain becomes lower case; whether it exists is not looked up.
     """
-    plain = clean(text).replace("\n", " ").removeprefix("mailto:").strip().strip("'\"").strip()
+    plain = clean(text).replace("\n", " ").removeprefix("mailto:").strip()
+    if "<" not in plain:
+        plain = plain.strip("'\"").strip()
     if not plain:
         return Unfit("no e-mail address")
     if len(plain) > 500:

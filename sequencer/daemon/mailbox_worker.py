@@ -1,0 +1,295 @@
+"""The owner of one mailbox: reads its inbox, sends at its pace, and sleeps until there is something to do.
+
+One turn is: read the inbox to its end → bring everybody who is due a step further → send what the pace allows →
+file the copies. Only this task uses the mailbox's connections, so pace, limits and freshness cannot race.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from sequencer.core.pace import Pace, pace
+from sequencer.daemon.clock import Clock
+from sequencer.daemon.telling import Note, Told
+from sequencer.mail.accounts import Unreachable
+from sequencer.mail.imap import ConnectionLost, ImapLine
+from sequencer.operations.accounts import imap_account, smtp_account
+from sequencer.operations.advance import Ready, advance
+from sequencer.operations.copies import file_copies
+from sequencer.operations.doubt import take_stock
+from sequencer.operations.inbox import Watched, find_folders, read_inbox
+from sequencer.operations.lines import MOST_LINES, Lines
+from sequencer.operations.live import Live
+from sequencer.operations.outcomes import REFUSED_AGAIN, Trouble
+from sequencer.operations.send import Office, send
+from sequencer.store import agenda, attempts, mailboxes
+from sequencer.store.agenda import Sleep
+from sequencer.store.mailboxes import MailboxState
+from sequencer.workspace.config import Mailbox
+
+LOOK_AT: Final = 200
+"""People looked at in one turn."""
+
+TOGETHER: Final = 4 * MOST_LINES
+"""Messages sent in one turn, between two looks into the inbox, where no limit binds."""
+
+LONGEST_PATIENCE: Final = timedelta(minutes=30)
+SHORT_WAIT: Final = timedelta(minutes=1)
+"""`run --once` waits out a gap no longer than this."""
+
+
+@dataclass
+class Station:
+    """One mailbox and what its worker needs. `wake` is set by whoever knows of something to do."""
+
+    live: Live
+    name: str
+    lease: int
+    clock: Clock
+    tell: Callable[[Told], None]
+    stop: asyncio.Event
+    poll: timedelta
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    inbox: ImapLine | None = None
+    watched: Watched | None = None
+    lines: Lines | None = None
+    opened_for: Mailbox | None = None
+    troubles: dict[str, Trouble] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    retry_at: dict[str, datetime] = field(default_factory=dict)
+    paced: Pace = field(default_factory=lambda: Pace(None))
+    planned: datetime | None = None
+    lost: bool = False
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one turn came to: `again` when there is more to do at once."""
+
+    again: bool = False
+    sent: int = 0
+
+
+async def work(station: Station) -> None:
+    """Own the mailbox until told to stop, or until the lease is lost."""
+    try:
+        for told in await take_stock(station.live, station.name, station.lease, station.clock.now()):
+            station.tell(told)
+        while not station.stop.is_set() and not station.lost and station.live.mailbox(station.name) is not None:
+            station.wake.clear()
+            turn = await take_turn(station)
+            if not turn.again:
+                station.planned = await next_turn(station)
+                await station.clock.wait(station.wake, station.planned)
+    finally:
+        await _hang_up(station)
+
+
+async def work_once(station: Station) -> None:
+    """Read the inbox to its end and do all that is due now; waits out short gaps, not hours or caps."""
+    try:
+        for told in await take_stock(station.live, station.name, station.lease, station.clock.now()):
+            station.tell(told)
+        while not station.stop.is_set() and not station.lost:
+            turn = await take_turn(station)
+            gap_ends = _short_gap(station)
+            if gap_ends is not None:
+                await station.clock.wait(station.stop, gap_ends)
+            elif not turn.again:
+                return
+    finally:
+        await _hang_up(station)
+
+
+def _short_gap(station: Station) -> datetime | None:
+    ends = station.paced.next_at
+    if station.troubles or ends is None or ends - station.clock.now() > SHORT_WAIT:
+        return None
+    return ends
+
+
+async def take_turn(station: Station) -> Turn:
+    """One turn at the present instant."""
+    mailbox = station.live.mailbox(station.name)
+    if mailbox is None:
+        return Turn()
+    if station.opened_for is not mailbox:
+        await _hang_up(station)
+        station.opened_for = mailbox
+        station.lines = Lines(smtp_account(mailbox))
+        station.retry_at.clear()
+    now = station.clock.now()
+    turn = Turn()
+    try:
+        await _read(station, mailbox, now)
+        await _probe(station, now)
+        await _note_state(station, now)
+        await _send(station, mailbox, now, turn)
+        await _file(station, now)
+    except ConnectionLost as error:
+        await _inbox_lost(station, Unreachable("network", str(error), temporary=True), now)
+    await _note_state(station, now)
+    return turn
+
+
+async def next_turn(station: Station) -> datetime:
+    """When there will be something to do, as far as anybody knows now."""
+    async with station.live.database.read() as conn:
+        wake_at = await agenda.next_wake(conn, station.name)
+    moments = [station.clock.now() + station.poll, *station.retry_at.values()]
+    if wake_at is not None:
+        moments.append(wake_at)
+    return min(moments)
+
+
+# The inbox -------------------------------------------------------------------------------------------
+
+
+async def _read(station: Station, mailbox: Mailbox, now: datetime) -> None:
+    line = await _inbox_line(station, mailbox, now)
+    if line is None or station.watched is None:
+        return
+    result = await read_inbox(station.live, mailbox, line, station.watched, now)
+    for happening in result.happenings:
+        station.tell(happening)
+    if result.refusal:
+        _trouble(station, "smtp", Trouble(result.refusal, False, REFUSED_AGAIN), now)
+    if result.missing:
+        names = ", ".join(result.missing)
+        _trouble(station, "imap", Trouble(f"there is no folder {names} in the mailbox", False, SHORT_WAIT), now)
+        station.watched = await find_folders(mailbox, line)
+        return
+    _recovered(station, "imap")
+
+
+async def _inbox_line(station: Station, mailbox: Mailbox, now: datetime) -> ImapLine | None:
+    if station.inbox is not None:
+        return station.inbox
+    if station.retry_at.get("imap", now) > now:
+        return None
+    line = ImapLine(imap_account(mailbox))
+    opened = await line.open()
+    if isinstance(opened, Unreachable):
+        await _inbox_lost(station, opened, now)
+        return None
+    station.inbox = line
+    station.watched = await find_folders(mailbox, line)
+    return line
+
+
+async def _inbox_lost(station: Station, why: Unreachable, now: datetime) -> None:
+    line, station.inbox, station.watched = station.inbox, None, None
+    if line is not None:
+        await line.close()
+    _trouble(station, "imap", Trouble(f"the inbox cannot be read: {why.message}", why.temporary, SHORT_WAIT), now)
+
+
+# Sending ---------------------------------------------------------------------------------------------
+
+
+async def _probe(station: Station, now: datetime) -> None:
+    """After trouble: is the server there again? Nobody is asked to leave before that is known."""
+    if "smtp" not in station.troubles or station.retry_at.get("smtp", now) > now or station.lines is None:
+        return
+    lines = await station.lines.ready(1)
+    if isinstance(lines, Unreachable):
+        _trouble(station, "smtp", Trouble(lines.message, lines.temporary, SHORT_WAIT), now)
+    else:
+        _recovered(station, "smtp")
+
+
+async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -> None:
+    step = await advance(station.live, station.name, now, LOOK_AT)
+    for happening in step.happenings:
+        station.tell(happening)
+    station.paced = await _pace(station, mailbox, now)
+    count = TOGETHER if station.paced.count is None else min(TOGETHER, station.paced.count)
+    going, waiting = step.ready[:count], step.ready[count:]
+    if going and station.lines is not None:
+        office = Office(mailbox, station.lease, station.lines)
+        sent = await send(station.live, office, going, now)
+        turn.sent = sent.count
+        for happening in sent.happenings:
+            station.tell(happening)
+        station.lost = station.lost or sent.lost is not None
+        if sent.trouble is not None:
+            _trouble(station, "smtp", sent.trouble, now)
+        station.paced = await _pace(station, mailbox, now)
+    if waiting and station.paced.count == 0:
+        await _let_wait(station, mailbox, waiting, now)
+    turn.again = not station.troubles and (step.more or bool(going) or bool(waiting and station.paced.count != 0))
+
+
+async def _pace(station: Station, mailbox: Mailbox, now: datetime) -> Pace:
+    limits = mailbox.limits
+    if limits.per_hour is None and limits.per_day is None and limits.gap is None and limits.ramp_up is None:
+        return Pace(None)
+    async with station.live.database.read() as conn:
+        sent = await attempts.sent_since(conn, station.name, now - timedelta(days=1))
+        began = await attempts.first_sent(conn, station.name) if limits.ramp_up is not None else None
+    return pace(limits, sent, began, now)
+
+
+async def _let_wait(station: Station, mailbox: Mailbox, waiting: Sequence[Ready], now: datetime) -> None:
+    """Who is due but must wait for the pace keeps the order, one place after the other."""
+    opens = station.paced.next_at or now
+    gap = timedelta(seconds=sum(mailbox.limits.gap) / 2) if mailbox.limits.gap else timedelta(microseconds=1)
+    sleeps = [
+        Sleep(ready.seen, opens + place * gap, station.paced.reason, opens + place * gap, now)
+        for place, ready in enumerate(waiting)
+    ]
+    async with station.live.database.begin() as conn:
+        await agenda.sleep_many(conn, sleeps)
+
+
+async def _file(station: Station, now: datetime) -> None:
+    if station.inbox is not None and station.watched is not None and station.watched.sent:
+        await file_copies(station.live, station.name, station.inbox, station.watched.sent, now)
+
+
+# Trouble ---------------------------------------------------------------------------------------------
+
+
+def _trouble(station: Station, where: str, trouble: Trouble, now: datetime) -> None:
+    """Note why the mailbox is held, and when to try again: twice as long each time, up to half an hour."""
+    known = station.troubles.get(where)
+    if known is None or known.reason != trouble.reason:
+        station.tell(Note("warning", station.name, f"held: {trouble.reason}"))
+    failures = station.failures.get(where, 0)
+    station.troubles[where] = trouble
+    station.failures[where] = failures + 1
+    wait = min(max(LONGEST_PATIENCE, trouble.again), trouble.again * 2 ** min(failures, 10))
+    station.retry_at[where] = now + wait
+
+
+def _recovered(station: Station, where: str) -> None:
+    station.failures.pop(where, None)
+    station.retry_at.pop(where, None)
+    if station.troubles.pop(where, None) is not None and not station.troubles:
+        station.tell(Note("info", station.name, "works again"))
+
+
+async def _note_state(station: Station, now: datetime) -> None:
+    """The mailbox's state for `status` and `why`; whoever was held by it is woken when it works again."""
+    reason = "; ".join(trouble.reason for trouble in station.troubles.values())
+    state = MailboxState.HELD if reason else MailboxState.OK
+    async with station.live.database.read() as conn:
+        row = await mailboxes.get(conn, station.name)
+    if row is not None and (row.state is not state or row.reason != reason):
+        async with station.live.database.begin() as conn:
+            await mailboxes.set_state(conn, station.name, state, reason, now)
+            if state is MailboxState.OK:
+                await agenda.wake_held(conn, station.name, now)
+
+
+async def _hang_up(station: Station) -> None:
+    line, lines = station.inbox, station.lines
+    station.inbox = station.watched = station.lines = station.opened_for = None
+    if line is not None:
+        await line.close()
+    if lines is not None:
+        await lines.close()

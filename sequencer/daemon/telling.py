@@ -1,0 +1,94 @@
+"""What the daemon tells: plain lines for a person at a terminal, JSON lines for machines.
+
+A plain line on a terminal names the contact. JSON, and plain lines that go into a file or a journal, do not: an
+address is personal data, and logs are kept, copied and shipped.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
+
+from sequencer.operations.happenings import Happening, What
+
+Level = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something about the daemon or a mailbox, not about one person."""
+
+    level: Level
+    mailbox: str
+    message: str
+
+
+Told = Note | Happening
+
+_SENTENCES: Final[dict[What, str]] = {
+    "sent": "sent “{step}” to {who}",
+    "in_doubt": "may or may not have sent “{step}” to {who}: {detail}; it will not be sent again",
+    "deferred": "“{step}” to {who} was put off by the server: {detail}",
+    "rejected": "“{step}” to {who} was refused: {detail}",
+    "held": "“{step}” to {who} is due but held: {detail}",
+    "task": "a task for you: {who}: {detail}",
+    "skipped": "skipped “{step}” for {who}: {detail}",
+    "resumed": "goes on with {who}: {detail}",
+    "branched": "goes on {detail} with {who}",
+    "moved": "moved {who} to {detail}",
+    "stopped": "stopped with {who}: {detail}",
+    "finished": "finished with {who}: {detail}",
+    "replied": "{who} wrote: {detail}",
+    "notice": "a machine answered for {who}: {detail}",
+    "hand_written": "you wrote to {who} by hand",
+    "paused": "paused {who}: {detail}",
+    "snoozed": "silent towards {who} {detail}",
+    "retried": "“{step}” to {who} came back and will be tried again: {detail}",
+    "set_aside": "set aside: {detail}",
+}
+
+_WARNINGS: Final = frozenset({"in_doubt", "rejected", "held", "set_aside", "deferred"})
+
+
+def sentence(told: Told, *, personal: bool) -> str:
+    """One line for a person. Without `personal`, people are called by their enrollment's number."""
+    if isinstance(told, Note):
+        return f"{told.mailbox}: {told.message}" if told.mailbox else told.message
+    who = told.contact if personal and told.contact else f"enrollment {told.enrollment}"
+    detail = (
+        told.detail if personal else told.detail.replace(told.contact, "the contact") if told.contact else told.detail
+    )
+    text = _SENTENCES[told.what].format(step=told.step or told.sequence, who=who, detail=detail).rstrip(" :")
+    return f"{told.mailbox}: {text}" if told.mailbox else text
+
+
+def level_of(told: Told) -> Level:
+    """How much a line matters."""
+    if isinstance(told, Note):
+        return told.level
+    return "warning" if told.what in _WARNINGS else "info"
+
+
+def plain_line(told: Told, now: datetime, zone: ZoneInfo | None = None, *, personal: bool) -> str:
+    """A line with the time in front, as `run` prints it."""
+    mark = {"info": " ", "warning": "!", "error": "✗"}[level_of(told)]
+    return f"{now.astimezone(zone):%Y-%m-%d %H:%M:%S} {mark} {sentence(told, personal=personal)}"
+
+
+def json_line(told: Told, now: datetime) -> str:
+    """One JSON object a line; no address, no words of a message, no secret."""
+    row: dict[str, object] = {"at": now.isoformat(), "level": level_of(told)}
+    if isinstance(told, Note):
+        row |= {"event": "note", "mailbox": told.mailbox, "message": told.message}
+    else:
+        row |= {
+            "event": told.what,
+            "mailbox": told.mailbox,
+            "enrollment": told.enrollment,
+            "sequence": told.sequence,
+            "step": told.step,
+        }
+    return json.dumps({key: value for key, value in row.items() if value not in ("", 0)}, ensure_ascii=False)

@@ -1,0 +1,266 @@
+"""One look at everybody whose time has come: decide, do what touches nobody, hand back the e-mails that may leave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sequencer.core import events as e
+from sequencer.core.decide import evolve
+from sequencer.core.decisions import (
+    Continue,
+    CreateTask,
+    Decision,
+    End,
+    Held,
+    MoveOn,
+    SendEmail,
+    Skip,
+    Wait,
+    Wake,
+    event_of,
+)
+from sequencer.core.model import Contact, Enrollment
+from sequencer.operations.enrollments import move_on
+from sequencer.operations.facts import Question, answer, gather
+from sequencer.operations.happenings import Happening, What
+from sequencer.operations.live import Live
+from sequencer.store import agenda, enrollments, set_aside, tasks
+from sequencer.store.agenda import Sleep
+from sequencer.store.enrollments import Change, Standing
+
+MOST_TURNS: Final = 50
+"""Actions of the plan in a row without a wait: more is a loop, which the checker should have refused."""
+
+HELD_AGAIN: Final = timedelta(minutes=15)
+"""When to look again at what is held, nobody knows how long; what ends the hold wakes it earlier."""
+
+SET_ASIDE_FOR: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An e-mail whose time has come and which nothing forbids."""
+
+    seen: Standing
+    enrollment: Enrollment
+    action: SendEmail
+    contact: Contact
+
+
+@dataclass(slots=True)
+class Advance:
+    """What one look came to. `more`: there were more people due than one look takes."""
+
+    ready: list[Ready] = field(default_factory=list)
+    happenings: list[Happening] = field(default_factory=list)
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """Where one person stands once everything that touches nobody is done."""
+
+    seen: Standing
+    enrollment: Enrollment
+    events: tuple[e.Event, ...]
+    decision: Decision
+    question: Question
+
+
+async def advance(live: Live, mailbox: str, now: datetime, limit: int) -> Advance:
+    """Bring everybody of a mailbox who is due at `now` as far as they get without a message, `limit` at most."""
+    result = Advance()
+    async with live.database.begin() as conn:
+        due = await agenda.due(conn, mailbox, now, limit)
+        result.more = len(due) == limit
+        if not due:
+            return result
+        questions = await gather(conn, live, [standing.enrollment for standing in due], now)
+        outcomes: list[_Outcome] = []
+        for standing in due:
+            try:
+                outcomes.append(_think(standing, questions[standing.enrollment.id], now))
+            except Exception as error:  # one bad row never stops the others
+                await _set_aside(conn, standing, error, now, result)
+        await _write(conn, live, outcomes, now, result)
+    result.ready.sort(key=lambda ready: ready.action.due_at)
+    return result
+
+
+def _think(standing: Standing, question: Question, now: datetime) -> _Outcome:
+    enrollment = standing.enrollment
+    version = question.sequence.version if question.sequence is not None else ""
+    events: list[e.Event] = []
+    for _ in range(MOST_TURNS):
+        decision = answer(question, enrollment, now)
+        match decision:
+            case SendEmail() | CreateTask() | Wait() | Held():
+                return _Outcome(standing, enrollment, tuple(events), decision, question)
+            case Skip() | Wake() | Continue() | MoveOn() | End():
+                event = event_of(decision, now)
+                enrollment = evolve(enrollment, event, version)
+                events.append(event)
+            case _:
+                assert_never(decision)
+    raise RuntimeError(f"{MOST_TURNS} actions in a row without a wait, the last at step {enrollment.position.step}")
+
+
+async def _write(
+    conn: AsyncConnection, live: Live, outcomes: Sequence[_Outcome], now: datetime, result: Advance
+) -> None:
+    changes: list[Change] = []
+    sleeps: list[Sleep] = []
+    pending: list[_Outcome] = []
+    for outcome in outcomes:
+        if isinstance(outcome.decision, CreateTask):
+            outcome = await _with_task(conn, outcome, outcome.decision, now)
+        pending.append(outcome)
+        if outcome.events:
+            changes.append(_change(outcome, now))
+        elif (sleep := _sleep(outcome, now)) is not None:
+            sleeps.append(sleep)
+    lost = await enrollments.append_many(conn, changes)
+    await agenda.sleep_many(conn, sleeps)
+    for outcome in pending:
+        if outcome.seen.enrollment.id in lost:
+            continue
+        await _follow_up(conn, live, outcome, now, result)
+
+
+async def _with_task(conn: AsyncConnection, outcome: _Outcome, action: CreateTask, now: datetime) -> _Outcome:
+    """The task, its event, and what is decided after it. A task whose event loses the race is withdrawn with it."""
+    enrollment, task = outcome.enrollment, action.task
+    stale = await enrollments.outrun(conn, {enrollment.id: outcome.seen.enrollment.version})
+    if stale:
+        return replace(outcome, events=(), decision=Wait(now, "changed meanwhile"))
+    number = await tasks.create(conn, enrollment.id, action.step, task.kind, task.note, action.due_at, now)
+    event = e.TaskCreated(at=now, step=action.step, task=number, kind=task.kind, note=task.note)
+    version = outcome.question.sequence.version if outcome.question.sequence is not None else ""
+    after = evolve(enrollment, event, version)
+    decision = answer(outcome.question, after, now)
+    return replace(outcome, enrollment=after, events=(*outcome.events, event), decision=decision)
+
+
+def _change(outcome: _Outcome, now: datetime) -> Change:
+    match outcome.decision:
+        case Wait(until=until):
+            wake_at = until
+        case Held(until=until):
+            wake_at = until or now + HELD_AGAIN
+        case _:
+            wake_at = now
+    definition = outcome.enrollment.definition
+    seen = outcome.seen
+    return Change(seen.enrollment, outcome.enrollment, outcome.events, definition, wake_at, seen.wakes)
+
+
+def _sleep(outcome: _Outcome, now: datetime) -> Sleep | None:
+    match outcome.decision:
+        case Wait(until=until):
+            return Sleep(outcome.seen, until)
+        case Held(reason=reason, until=until):
+            return Sleep(outcome.seen, until or now + HELD_AGAIN, reason, until, now)
+        case _:
+            return None
+
+
+async def _follow_up(conn: AsyncConnection, live: Live, outcome: _Outcome, now: datetime, result: Advance) -> None:
+    """After the events are written: where people moved to, what is told, and what may leave."""
+    contact = outcome.question.facts.contact if outcome.question.facts is not None else None
+    for event in outcome.events:
+        result.happenings.append(happening_of(event, outcome.enrollment, contact.email if contact else ""))
+        if isinstance(event, e.Moved):
+            await move_on(conn, live, outcome.enrollment, event.to, now)
+    if isinstance(outcome.decision, Held) and (
+        outcome.seen.hold is None or outcome.seen.hold.reason != outcome.decision.reason
+    ):
+        result.happenings.append(_held(outcome, outcome.decision.reason, contact.email if contact else "", now))
+    if isinstance(outcome.decision, SendEmail) and contact is not None:
+        seen = outcome.seen if not outcome.events else replace(outcome.seen, enrollment=outcome.enrollment, wake_at=now)
+        result.ready.append(Ready(seen, outcome.enrollment, outcome.decision, contact))
+
+
+def _held(outcome: _Outcome, reason: str, contact: str, now: datetime) -> Happening:
+    enrollment = outcome.enrollment
+    return Happening(
+        "held",
+        now,
+        enrollment.mailbox,
+        enrollment.id,
+        contact,
+        enrollment.sequence,
+        enrollment.position.step,
+        reason,
+    )
+
+
+async def _set_aside(
+    conn: AsyncConnection, standing: Standing, error: Exception, now: datetime, result: Advance
+) -> None:
+    enrollment = standing.enrollment
+    reason = f"set aside: {type(error).__name__}: {error}"
+    await set_aside.add(conn, enrollment.mailbox, f"enrollment {enrollment.id}", reason, now)
+    await agenda.sleep_many(conn, [Sleep(standing, now + SET_ASIDE_FOR, reason, None, now)])
+    result.happenings.append(
+        Happening("set_aside", now, enrollment.mailbox, enrollment.id, "", enrollment.sequence, "", reason)
+    )
+
+
+_WORDS: Final[dict[type, What]] = {
+    e.Skipped: "skipped",
+    e.Resumed: "resumed",
+    e.Branched: "branched",
+    e.Moved: "moved",
+    e.Stopped: "stopped",
+    e.Finished: "finished",
+    e.TaskCreated: "task",
+    e.Paused: "paused",
+    e.Snoozed: "snoozed",
+    e.NotDelivered: "retried",
+    e.HandWritten: "hand_written",
+    e.Replied: "replied",
+    e.NoticeReceived: "notice",
+    e.Accepted: "sent",
+    e.InDoubt: "in_doubt",
+    e.Deferred: "deferred",
+    e.Rejected: "rejected",
+}
+
+
+def happening_of(event: e.Event, enrollment: Enrollment, contact: str) -> Happening:
+    """An event, told."""
+    return Happening(
+        _WORDS[type(event)],
+        event.at,
+        enrollment.mailbox,
+        enrollment.id,
+        contact,
+        enrollment.sequence,
+        getattr(event, "step", ""),
+        _detail(event),
+    )
+
+
+def _detail(event: e.Event) -> str:
+    match event:
+        case e.Moved():
+            return event.to
+        case e.TaskCreated():
+            return event.note or event.kind
+        case e.Snoozed():
+            return f"until {event.until:%Y-%m-%d}: {event.reason}"
+        case e.Replied() | e.NoticeReceived():
+            return event.kind
+        case e.Deferred() | e.Rejected() | e.Accepted():
+            return event.answer
+        case e.Finished():
+            return event.outcome or event.reason
+        case e.Branched():
+            return f"to {event.to.step or event.to.line}: {event.reason}"
+        case _:
+            return str(getattr(event, "reason", ""))

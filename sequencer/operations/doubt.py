@@ -1,0 +1,121 @@
+"""Messages whose outcome is not known: found after a crash, and resolved by evidence.
+
+Evidence that a message left is our Message-ID in the Sent folder, or a mail that quotes it. Without evidence it counts
+as delivered and is shown to the owner. It is never blindly sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sequencer.core import events as e
+from sequencer.core.lines import after_step, locate
+from sequencer.core.model import BACK_OFF, Enrollment, Position, Thread
+from sequencer.mail.threads import follow_up_thread, new_thread
+from sequencer.operations.advance import happening_of
+from sequencer.operations.happenings import Happening
+from sequencer.operations.live import Live
+from sequencer.operations.record import change_in
+from sequencer.store import aliases, attempts, contacts, sent_copies
+from sequencer.store.aliases import Alias
+from sequencer.store.attempts import Attempt, AttemptState
+
+LOST_TRACK = "the sequencer stopped before the server's answer was recorded"
+
+
+async def take_stock(live: Live, mailbox: str, lease: int, now: datetime) -> list[Happening]:
+    """What an earlier owner of this mailbox left in the air is in doubt from now on."""
+    told: list[Happening] = []
+    async with live.database.begin() as conn:
+        for attempt in await attempts.orphans(conn, mailbox, lease):
+            told += await _doubt(conn, live, attempt, now)
+    return told
+
+
+async def _doubt(conn: AsyncConnection, live: Live, attempt: Attempt, now: datetime) -> list[Happening]:
+    def make(enrollment: Enrollment) -> Sequence[e.Event]:
+        if enrollment.in_flight is None or enrollment.in_flight.attempt != attempt.id:
+            return ()
+        return (_in_doubt(live, enrollment, attempt, now),)
+
+    after = await change_in(conn, live, attempt.enrollment_id, now, make)
+    outcome = attempts.Outcome(attempt.id, AttemptState.IN_DOUBT, LOST_TRACK, now)
+    await attempts.finish_many(conn, [outcome])
+    if not isinstance(after, Enrollment):
+        return []
+    contact = await contacts.by_id(conn, after.contact_id, live.defaults)
+    event = _in_doubt(live, after, attempt, now)
+    return [happening_of(event, after, contact.email if contact is not None else "")]
+
+
+def _in_doubt(live: Live, enrollment: Enrollment, attempt: Attempt, now: datetime) -> e.InDoubt:
+    message_id = f"<{attempt.message_id}>"
+    return e.InDoubt(
+        at=now,
+        step=attempt.step,
+        message_id=message_id,
+        next=_next(live, enrollment, attempt.step),
+        thread=_thread(enrollment, attempt, message_id),
+        reason=LOST_TRACK,
+    )
+
+
+def _next(live: Live, enrollment: Enrollment, step: str) -> Position:
+    sequence = live.sequence(enrollment.sequence)
+    if sequence is None or step == BACK_OFF or enrollment.position.step != step:
+        return enrollment.position
+    return after_step(sequence, locate(sequence, enrollment.position)[0])
+
+
+def _thread(enrollment: Enrollment, attempt: Attempt, message_id: str) -> Thread:
+    """The thread as it was to become; a subject of its own tells a new thread from a follow-up."""
+    thread = enrollment.thread
+    if thread is None or attempt.subject != f"Re: {thread.subject}":
+        return new_thread(message_id, attempt.subject, attempt.started_at)
+    return follow_up_thread(thread, message_id, attempt.started_at)
+
+
+async def settle_by_copy(
+    conn: AsyncConnection, live: Live, message_id: str, gmail_thread: str, now: datetime
+) -> list[Happening]:
+    """Our own message stands in Sent: it left. Its copy need not be made, and Gmail's thread is learned from it."""
+    attempt = await attempts.by_message_id(conn, message_id)
+    if attempt is None:
+        return []
+    if gmail_thread:
+        alias = Alias(gmail_thread, attempt.enrollment_id, "gmail thread", attempt.id)
+        await aliases.add_many(conn, [alias])
+    await sent_copies.done(conn, [attempt.id])
+    return await _settle(conn, live, attempt, "its copy is in the Sent folder", now)
+
+
+async def settle_by_answer(
+    conn: AsyncConnection, live: Live, message_ids: Sequence[str], now: datetime
+) -> list[Happening]:
+    """A mail quotes one of our messages: that one left."""
+    told: list[Happening] = []
+    for message_id in message_ids:
+        attempt = await attempts.by_message_id(conn, message_id)
+        if attempt is not None:
+            told += await _settle(conn, live, attempt, "a mail that came back quotes it", now)
+    return told
+
+
+async def _settle(conn: AsyncConnection, live: Live, attempt: Attempt, evidence: str, now: datetime) -> list[Happening]:
+    if attempt.state is not AttemptState.IN_DOUBT:
+        return []
+
+    def proof(enrollment: Enrollment) -> e.Accepted:
+        message_id = f"<{attempt.message_id}>"
+        thread = enrollment.thread or _thread(enrollment, attempt, message_id)
+        return e.Accepted(
+            at=now, step=attempt.step, message_id=message_id, next=enrollment.position, thread=thread, answer=evidence
+        )
+
+    after = await change_in(conn, live, attempt.enrollment_id, now, lambda enrollment: (proof(enrollment),))
+    outcome = attempts.Outcome(attempt.id, AttemptState.ACCEPTED, evidence, now)
+    await attempts.finish_many(conn, [outcome])
+    return [happening_of(proof(after), after, attempt.recipient)] if isinstance(after, Enrollment) else []

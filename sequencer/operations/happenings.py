@@ -1,0 +1,43 @@
+"""What an operation did, told in values: the daemon prints them, the demo tells its story with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+What = Literal[
+    "sent",
+    "in_doubt",
+    "deferred",
+    "rejected",
+    "held",
+    "task",
+    "skipped",
+    "resumed",
+    "branched",
+    "moved",
+    "stopped",
+    "finished",
+    "replied",
+    "notice",
+    "hand_written",
+    "paused",
+    "snoozed",
+    "retried",
+    "set_aside",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing that happened to one person. `contact` is an address: it does not belong into logs of machines."""
+
+    what: What
+    at: datetime
+    mailbox: str = ""
+    enrollment: int = 0
+    contact: str = ""
+    sequence: str = ""
+    step: str = ""
+    detail: str = ""

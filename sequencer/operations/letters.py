@@ -1,0 +1,119 @@
+"""From a decided step to exact bytes: the variant, the words, the thread, the headers. Touches nothing outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from urllib.parse import quote
+
+from sequencer.core.decisions import SendEmail
+from sequencer.core.events import AttemptStarted
+from sequencer.core.model import Contact, Email, Enrollment, Thread
+from sequencer.mail.compose import Letter, Unwritable, compose
+from sequencer.mail.ids import make_message_id, unsubscribe_token
+from sequencer.mail.threads import follow_up_subject, follow_up_thread, new_thread, thread_topic
+from sequencer.workspace.config import Config, Mailbox
+from sequencer.workspace.templates import BrokenTemplate, Rendered, Templates, Unfilled, render, variables_for
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message ready to go: what is committed before DATA, and the thread once it has left."""
+
+    enrollment: Enrollment
+    action: SendEmail
+    contact: Contact
+    variant: str
+    subject: str
+    message_id: str
+    data: bytes
+    thread: Thread
+    definition: str
+    started: AttemptStarted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unready:
+    """Why a message cannot be written: its person is held with this reason."""
+
+    reason: str
+
+
+def choose_variant(email: Email, enrollment: Enrollment, step: str) -> str:
+    """The template for this person: always the same one, spread evenly over people."""
+    earlier = enrollment.sent_variants.get(step)
+    if earlier in email.variants:
+        return earlier
+    digest = blake2b(f"{enrollment.id}:{step}".encode(), digest_size=8).digest()
+    return email.variants[int.from_bytes(digest, "big") % len(email.variants)]
+
+
+def prepare(
+    enrollment: Enrollment,
+    action: SendEmail,
+    contact: Contact,
+    mailbox: Mailbox,
+    config: Config,
+    templates: Templates,
+    *,
+    key: bytes,
+    nonce: str,
+    now: datetime,
+    definition: str = "",
+    extra: Mapping[str, object] | None = None,
+) -> Prepared | Unready:
+    """The message of one step for one person. `nonce` makes its Message-ID unlike any other's."""
+    variant = choose_variant(action.email, enrollment, action.step)
+    token = unsubscribe_token(key, enrollment.id)
+    variables = variables_for(
+        contact, enrollment.fields, mailbox, config.company, unsubscribe=opt_out_link(mailbox, token), extra=extra or {}
+    )
+    match render(templates, variant, variables):
+        case Unfilled() as unfilled:
+            return Unready(f"the template {unfilled.template} needs {_listed(unfilled.variables)}")
+        case BrokenTemplate() as broken:
+            return Unready(f"the template {broken.template} cannot be rendered: {broken.message}")
+        case Rendered() as rendered:
+            pass
+    domain = mailbox.from_address.rpartition("@")[2]
+    message_id = make_message_id(key, enrollment.id, action.step, nonce, domain)
+    continues = enrollment.thread is not None and action.email.thread == "reply"
+    subject = follow_up_subject(enrollment.thread) if enrollment.thread and continues else rendered.subject
+    if not subject.strip():
+        return Unready(f"the template {variant} has no subject, and there is no thread to continue")
+    if enrollment.thread and continues:
+        thread = follow_up_thread(enrollment.thread, message_id, now)
+    else:
+        thread = new_thread(message_id, rendered.subject, now)
+    letter = Letter(
+        from_name=mailbox.from_name,
+        from_address=mailbox.from_address,
+        to=contact.email,
+        subject=subject,
+        text=rendered.text,
+        html=rendered.html,
+        message_id=message_id,
+        date=now,
+        in_reply_to=enrollment.thread.last_message_id if enrollment.thread and continues else "",
+        references=enrollment.thread.references if enrollment.thread and continues else (),
+        list_unsubscribe=(opt_out_link(mailbox, token),),
+        thread_topic=thread_topic(subject),
+        thread_index=thread.index,
+    )
+    data = compose(letter)
+    if isinstance(data, Unwritable):
+        return Unready(f"the message cannot be written: {data.field}: {data.reason}")
+    return Prepared(
+        enrollment, action, contact, variant, subject, message_id, data, thread, definition or enrollment.definition
+    )
+
+
+def opt_out_link(mailbox: Mailbox, token: str) -> str:
+    """The `mailto:` that unsubscribes (RFC 2369 §3.2): to the rep's own mailbox, the signed token in the subject."""
+    return f"mailto:{mailbox.from_address}?subject={quote(f'unsubscribe {token}')}"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"

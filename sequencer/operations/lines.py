@@ -1,0 +1,40 @@
+"""The SMTP connections of one mailbox: opened when there is something to send, kept while it lasts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from sequencer.mail.accounts import SmtpAccount, Unreachable
+from sequencer.mail.smtp import Outgoing, SmtpLine
+
+MOST_LINES: Final = 16
+"""More connections hardly send faster, and providers count them."""
+
+
+class Lines:
+    """Connections to one submission server. Belongs to the mailbox's worker; nothing else may use them."""
+
+    def __init__(self, account: SmtpAccount) -> None:
+        self.account = account
+        self._open: list[SmtpLine] = []
+
+    async def ready(self, wanted: int) -> list[Outgoing] | Unreachable:
+        """At least one open connection, up to `wanted`; or why there is none."""
+        self._open = [line for line in self._open if line.is_open]
+        missing = min(wanted, MOST_LINES) - len(self._open)
+        if missing > 0:
+            lines = [SmtpLine(self.account) for _ in range(missing)]
+            # The first one alone: a refused login is not to be repeated sixteen times.
+            first = None if self._open else await lines[0].open()
+            if isinstance(first, Unreachable):
+                return first
+            rest = lines if first is None else lines[1:]
+            await asyncio.gather(*(line.open() for line in rest))
+            self._open += [line for line in lines if line.is_open]
+        return list(self._open[:wanted])
+
+    async def close(self) -> None:
+        """Say goodbye on every connection."""
+        lines, self._open = self._open, []
+        await asyncio.gather(*(line.close() for line in lines))

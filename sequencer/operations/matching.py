@@ -1,0 +1,105 @@
+"""Whose thread a received mail belongs to: the ladder, from a signed id down to a colleague's subject.
+
+A false stop is cheap, a wrong send is not: the lower rungs match on little. Only what cannot be tied to anybody is
+left alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sequencer.core.model import Enrollment
+from sequencer.inbox.match import Clues, bare_subject
+from sequencer.mail.ids import read_message_id, read_unsubscribe_token
+from sequencer.operations.live import Live
+from sequencer.store import aliases, contacts, enrollments
+
+THREAD_ALIAS = "x-gm-thrid-"
+"""A Gmail thread is remembered among the ids of its thread under this prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The enrollment a mail belongs to, and the rung of the ladder that said so, for people."""
+
+    enrollment: Enrollment
+    by: str
+    certain: bool  # it names a message of ours
+
+
+async def match(
+    conn: AsyncConnection, live: Live, clues: Clues, received_at: datetime, *, notice: bool
+) -> Match | None:
+    """The enrollment that a mail belongs to. `notice`: a machine wrote, so its recipient may be our contact."""
+    named = _by_token(live, clues)
+    if named is None:
+        named = await _by_message_id(conn, clues)
+    if named is None and clues.thread_id:
+        known = await aliases.by_message_ids(conn, [THREAD_ALIAS + clues.thread_id])
+        named = next(((i, "the thread") for i in known.values()), None)
+    if named is not None:
+        enrollment = await enrollments.get(conn, named[0])
+        if enrollment is not None:
+            return Match(enrollment, named[1], certain=True)
+    people = [clues.recipient, clues.sender] if notice else [clues.sender]
+    for address in people:
+        found = await _by_contact(conn, live, address, clues.subject, received_at)
+        if found is not None:
+            return found
+    return None if notice else await _by_company(conn, clues, received_at)
+
+
+def _by_token(live: Live, clues: Clues) -> tuple[int, str] | None:
+    for candidate in clues.tokens:
+        enrollment_id = read_unsubscribe_token(live.key, candidate)
+        if enrollment_id is not None:
+            return enrollment_id, "our signed token"
+        ours = read_message_id(live.key, candidate)
+        if ours is not None:
+            return ours.enrollment, "our Message-ID"
+    return None
+
+
+async def _by_message_id(conn: AsyncConnection, clues: Clues) -> tuple[int, str] | None:
+    known = await aliases.by_message_ids(conn, clues.message_ids)
+    return next(((known[i], "the message it answers") for i in clues.message_ids if i in known), None)
+
+
+def is_ours(live: Live, message_id: str) -> bool:
+    """Whether a Message-ID is one that this installation signed."""
+    return bool(message_id) and read_message_id(live.key, message_id) is not None
+
+
+async def _by_contact(
+    conn: AsyncConnection, live: Live, address: str, subject: str, received_at: datetime
+) -> Match | None:
+    contact = await contacts.by_email(conn, address, live.defaults) if address else None
+    if contact is None:
+        return None
+    standings = await enrollments.by_contact(conn, contact.id)
+    theirs = [s.enrollment for s in reversed(standings) if s.enrollment.enrolled_at <= received_at]
+    for enrollment in theirs:
+        if subject and _same_subject(enrollment, subject):
+            return Match(enrollment, "sender and subject", certain=False)
+    still_open = [enrollment for enrollment in theirs if not enrollment.status.ended]
+    written_to = [en for en in theirs if en.emails_sent and en.reason not in ("won", "lost")]
+    for enrollment in (*still_open, *written_to):
+        return Match(enrollment, "sender", certain=False)
+    return None
+
+
+async def _by_company(conn: AsyncConnection, clues: Clues, received_at: datetime) -> Match | None:
+    if not clues.domain or not clues.subject:
+        return None
+    for enrollment in await enrollments.open_at_domain(conn, clues.domain):
+        if enrollment.enrolled_at <= received_at and _same_subject(enrollment, clues.subject):
+            return Match(enrollment, "company and subject", certain=False)
+    return None
+
+
+def _same_subject(enrollment: Enrollment, subject: str) -> bool:
+    thread = enrollment.thread
+    return thread is not None and bare_subject(thread.subject).casefold() == subject.casefold()

@@ -1,0 +1,239 @@
+"""What the server's answer to a message means: events, a suppression, trouble for the whole mailbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Final, assert_never
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sequencer.core import events as e
+from sequencer.core.decide import allowed, evolve
+from sequencer.core.decisions import Held, Wait
+from sequencer.core.model import Enrollment
+from sequencer.mail.accounts import Unreachable
+from sequencer.mail.smtp import Delivered, Doubtful, Outcome, Refused
+from sequencer.operations.advance import HELD_AGAIN, happening_of
+from sequencer.operations.facts import answer, gather
+from sequencer.operations.happenings import Happening
+from sequencer.operations.letters import Prepared
+from sequencer.operations.live import Live
+from sequencer.operations.record import TRIES, touches_of
+from sequencer.store import attempts, contacts, enrollments, suppressions
+from sequencer.store.attempts import AttemptState
+from sequencer.store.enrollments import Change
+
+FIRST_RETRY: Final = timedelta(minutes=15)
+LONGEST_RETRY: Final = timedelta(hours=6)
+MOST_TRIES: Final = 12
+"""Tries of one message that a server keeps deferring, about two days, before somebody has to look at it."""
+
+REFUSED_AGAIN: Final = timedelta(hours=1)
+"""When a mailbox that was itself refused tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a mailbox cannot send. `again`: when to try once more, as far as anybody knows."""
+
+    reason: str
+    temporary: bool
+    again: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One message whose outcome is known, or known to be unknown. `attempt` is None when it was never committed."""
+
+    enrollment: Enrollment
+    contact: str
+    definition: str
+    events: tuple[e.Event, ...]
+    attempt: int | None = None
+    state: AttemptState = AttemptState.REJECTED
+    answer: str = ""
+    suppress: str = ""
+
+    @property
+    def reached(self) -> bool:
+        """Whether it reached, or may have reached, the contact."""
+        return self.state in (AttemptState.ACCEPTED, AttemptState.IN_DOUBT)
+
+
+def trouble_of(failure: Unreachable | Refused) -> Trouble | None:
+    """What a failure means for the mailbox as a whole, if anything."""
+    match failure:
+        case Unreachable():
+            again = timedelta(minutes=1) if failure.temporary else REFUSED_AGAIN
+            return Trouble(failure.message, failure.temporary, again)
+        case Refused(blame="sender"):
+            return Trouble(f"the server refuses us: {_said(failure)}", failure.temporary, REFUSED_AGAIN)
+        case Refused(blame="server"):
+            return Trouble(
+                f"the server does not take mail now: {_said(failure)}", failure.temporary, timedelta(minutes=1)
+            )
+        case Refused():
+            return None
+        case _:
+            assert_never(failure)
+
+
+def refused_early(letter: Prepared, refused: Refused, now: datetime) -> list[Ended]:
+    """What a refusal before DATA comes to: nothing for the contact when the sender or the server is to blame."""
+    if refused.blame in ("sender", "server"):
+        return []
+    events, state, suppress = _refusal(letter, letter.enrollment, refused, now)
+    return [Ended(letter.enrollment, letter.contact.email, letter.definition, events, None, state, "", suppress)]
+
+
+def ended_by(letter: Prepared, enrollment: Enrollment, attempt: int, outcome: Outcome, now: datetime) -> Ended:
+    """What the answer to DATA comes to."""
+    step, suppress = letter.action.step, ""
+    events: tuple[e.Event, ...]
+    match outcome:
+        case Delivered():
+            state, words = AttemptState.ACCEPTED, f"{outcome.code} {outcome.answer}"
+            events = (
+                e.Accepted(
+                    at=now,
+                    step=step,
+                    message_id=letter.message_id,
+                    next=letter.action.then,
+                    thread=letter.thread,
+                    answer=words,
+                ),
+            )
+        case Doubtful():
+            state, words = AttemptState.IN_DOUBT, outcome.reason
+            events = (
+                e.InDoubt(
+                    at=now,
+                    step=step,
+                    message_id=letter.message_id,
+                    next=letter.action.then,
+                    thread=letter.thread,
+                    reason=outcome.reason,
+                ),
+            )
+        case Refused():
+            words = _said(outcome)
+            events, state, suppress = _refusal(letter, enrollment, outcome, now)
+        case _:
+            assert_never(outcome)
+    return Ended(enrollment, letter.contact.email, letter.definition, events, attempt, state, words, suppress)
+
+
+def _refusal(
+    letter: Prepared, enrollment: Enrollment, refused: Refused, now: datetime
+) -> tuple[tuple[e.Event, ...], AttemptState, str]:
+    """The events of a refusal that concerns this message or its recipient."""
+    step, said = letter.action.step, _said(refused)
+    if refused.temporary or refused.blame in ("sender", "server"):
+        if enrollment.tries + 1 < MOST_TRIES:
+            retry_at = now + _retry_after(enrollment)
+            deferred = e.Deferred(at=now, step=step, code=refused.code, answer=said, retry_at=retry_at)
+            return (deferred,), AttemptState.DEFERRED, ""
+        gave_up = e.Paused(at=now, reason=f"the server put it off {MOST_TRIES} times: {said}")
+        return (e.Rejected(at=now, step=step, code=refused.code, answer=said), gave_up), AttemptState.REJECTED, ""
+    rejected = e.Rejected(at=now, step=step, code=refused.code, answer=said)
+    if refused.blame == "recipient":
+        stopped = e.Stopped(at=now, reason=f"the address does not take mail: {said}")
+        return (rejected, stopped), AttemptState.REJECTED, f"the address does not take mail: {said}"
+    paused = e.Paused(at=now, reason=f"the server refused this message: {said}")
+    return (rejected, paused), AttemptState.REJECTED, ""
+
+
+def _retry_after(enrollment: Enrollment) -> timedelta:
+    """Doubling, with a jitter of a fifth by hash, so that a whole backlog does not come back at one moment."""
+    wait = min(LONGEST_RETRY, FIRST_RETRY * (1 << min(enrollment.tries, 10)))
+    digest = blake2b(f"{enrollment.id}:{enrollment.tries}".encode(), digest_size=2).digest()
+    return wait * (1 + int.from_bytes(digest, "big") / 65536 / 5)
+
+
+def _said(refused: Refused) -> str:
+    return f"{refused.code} {refused.answer}" if refused.code else refused.answer
+
+
+# Committing ------------------------------------------------------------------------------------------
+
+
+async def record_outcomes(live: Live, ended: Sequence[Ended], now: datetime, *, copy: bool) -> list[Happening]:
+    """Commit the outcomes of a batch together; who was changed meanwhile (a rep paused) is recorded one by one.
+
+    With `copy`, a copy of each accepted message is to be put into Sent.
+    """
+    if not ended:
+        return []
+    told: list[Happening] = []
+    async with live.database.begin() as conn:
+        gone = await enrollments.outrun(conn, {one.enrollment.id: one.enrollment.version for one in ended})
+        certain = [one for one in ended if one.enrollment.id not in gone]
+        told += await _record(conn, live, certain, now, copy)
+    for one in ended:
+        if one.enrollment.id in gone:
+            told += await _record_late(live, one, now, copy)
+    return told
+
+
+async def _record_late(live: Live, one: Ended, now: datetime, copy: bool) -> list[Happening]:
+    """Somebody changed the enrollment while its message was in the air: the outcome is laid over what it is now."""
+    for _ in range(TRIES):
+        async with live.database.begin() as conn:
+            present = await enrollments.get(conn, one.enrollment.id)
+            if present is None:
+                return []
+            if not await enrollments.outrun(conn, {present.id: present.version}):
+                return await _record(conn, live, [replace(one, enrollment=present)], now, copy)
+    raise RuntimeError(f"enrollment {one.enrollment.id} changes all the time")
+
+
+async def _record(
+    conn: AsyncConnection, live: Live, ended: Sequence[Ended], now: datetime, copy: bool
+) -> list[Happening]:
+    folded = [_fold(one) for one in ended]
+    touches: dict[int, datetime] = {}
+    for after, events in folded:
+        touches |= touches_of(after, events)
+    await contacts.touched(conn, touches)
+    for one in ended:
+        if one.suppress:
+            await suppressions.add(conn, one.contact, one.suppress, "the mail server", now)
+    questions = await gather(conn, live, [after for after, _ in folded], now)
+    changes = []
+    for one, (after, events) in zip(ended, folded, strict=True):
+        match answer(questions[after.id], after, now):
+            case Wait(until=until):
+                wake_at = until
+            case Held(until=until):
+                wake_at = until or now + HELD_AGAIN
+            case _:
+                wake_at = now
+        changes.append(Change(one.enrollment, after, events, after.definition, wake_at))
+    await enrollments.append_many(conn, [change for change in changes if change.events])
+    await attempts.finish_many(
+        conn,
+        [
+            attempts.Outcome(one.attempt, one.state, one.answer, now, copy=copy and one.state is AttemptState.ACCEPTED)
+            for one in ended
+            if one.attempt is not None
+        ],
+    )
+    return [
+        happening_of(event, after, one.contact)
+        for one, (after, events) in zip(ended, folded, strict=True)
+        for event in events
+    ]
+
+
+def _fold(one: Ended) -> tuple[Enrollment, tuple[e.Event, ...]]:
+    """The events that the present status allows: one that ended meanwhile cannot be paused, for example."""
+    enrollment = one.enrollment
+    kept: list[e.Event] = []
+    for event in one.events:
+        if allowed(enrollment, type(event)) and not (isinstance(event, e.Paused) and enrollment.status.ended):
+            enrollment = evolve(enrollment, event, one.definition)
+            kept.append(event)
+    return enrollment, tuple(kept)

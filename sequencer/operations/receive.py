@@ -1,0 +1,292 @@
+"""Receiving, as one pipeline: raw mail → our own? the rep's? → reading → match → events → reaction.
+
+One transaction a message; the folder's cursor moves in the same one, so no effect is lost or doubled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sequencer.core import events as e
+from sequencer.core.model import Contact, Enrollment, Position, Status, Suppress
+from sequencer.core.model import Sequence as Plan
+from sequencer.core.react import Heard, away_until, react, reaction_to, returned
+from sequencer.core.timing import Calendar
+from sequencer.inbox.match import Clues, clues_of
+from sequencer.inbox.parse import Mail, parse_mail
+from sequencer.inbox.reading import Kind, Reading, read_mail
+from sequencer.operations.advance import happening_of
+from sequencer.operations.doubt import settle_by_answer, settle_by_copy
+from sequencer.operations.enrollments import move_on
+from sequencer.operations.hand_written import Found, take_note
+from sequencer.operations.happenings import Happening
+from sequencer.operations.live import Live
+from sequencer.operations.matching import THREAD_ALIAS, Match, is_ours, match
+from sequencer.operations.record import Refusal, change_in
+from sequencer.store import contacts, enrollments, messages, suppressions
+from sequencer.store.messages import Direction, Known, NewMessage, content_hash
+from sequencer.workspace.calendars import calendar_for
+from sequencer.workspace.config import Mailbox
+
+ANSWERED_FROM: Final = "a reply came from {sender}"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message as it stands in a folder. `raw` may be cut at 256 KiB; `received_at` is the server's."""
+
+    mailbox: Mailbox
+    folder: str
+    uid: int
+    received_at: datetime
+    raw: bytes
+    in_sent: bool = False
+    gmail_thread: str = ""
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What a message led to. `refusal` is set when a provider says that it refuses us, not the contact."""
+
+    happenings: list[Happening] = field(default_factory=list)
+    refusal: str = ""
+
+
+async def receive(conn: AsyncConnection, live: Live, arrival: Arrival, now: datetime) -> Receipt:
+    """Take one message in. What concerns none of our contacts leaves no trace."""
+    mail = parse_mail(arrival.raw)
+    if is_ours(live, mail.message_id):
+        if not arrival.in_sent:
+            return Receipt()  # a copy to ourselves, or one that came back round a forwarder
+        thread = THREAD_ALIAS + arrival.gmail_thread if arrival.gmail_thread else ""
+        return Receipt(await settle_by_copy(conn, live, mail.message_id, thread, now))
+    if arrival.in_sent or mail.from_address.lower() == arrival.mailbox.from_address.lower():
+        found = Found(arrival.mailbox.name, arrival.folder, arrival.uid, arrival.received_at, arrival.raw)
+        return Receipt(await take_note(conn, live, found, mail, now))
+    return await _receive_from_outside(conn, live, arrival, mail, now)
+
+
+async def _receive_from_outside(
+    conn: AsyncConnection, live: Live, arrival: Arrival, mail: Mail, now: datetime
+) -> Receipt:
+    today, defaults = arrival.received_at.date(), live.defaults
+    reading = read_mail(mail, today=today, timezone=defaults.timezone, language=defaults.language)
+    clues = clues_of(mail, reading)
+    found = await match(conn, live, clues, arrival.received_at, notice=not reading.kind.human)
+    plan = live.sequence(found.enrollment.sequence) if found is not None else None
+    contact = await contacts.by_id(conn, found.enrollment.contact_id, defaults) if found is not None else None
+    if found is None or contact is None:
+        return await _to_the_desk(conn, live, arrival, mail, reading, clues, now)
+    if plan is not None and plan.labels and reading.kind.human:
+        reading = read_mail(mail, labels=plan.labels, today=today, timezone=contact.timezone, language=contact.language)
+    message = await messages.record(conn, _message(arrival, mail, reading, found), now)
+    if isinstance(message, Known):
+        return Receipt()
+    receipt = Receipt(refusal=reading.evidence if reading.sender_side else "")
+    if found.certain:
+        receipt.happenings += await settle_by_answer(conn, live, clues.message_ids, now)
+    case = _Case(live, arrival, mail, reading, clues, found, plan, contact, message, now)
+    if reading.kind.human:
+        await _hear(conn, case, receipt)
+    else:
+        await _notice(conn, case, receipt)
+    return receipt
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One message that belongs to a thread."""
+
+    live: Live
+    arrival: Arrival
+    mail: Mail
+    reading: Reading
+    clues: Clues
+    found: Match
+    plan: Plan | None
+    contact: Contact
+    message: int
+    now: datetime
+
+    @property
+    def heard(self) -> Heard:
+        reading = self.reading
+        return Heard(str(reading.kind), reading.label, reading.date, reading.date_words)
+
+    @property
+    def from_contact(self) -> bool:
+        return self.mail.from_address.lower() == self.contact.email.lower()
+
+    @property
+    def at(self) -> datetime:
+        """When they wrote: never before the enrollment or after the present instant."""
+        return min(self.now, max(self.arrival.received_at, self.found.enrollment.enrolled_at))
+
+
+# A human wrote ---------------------------------------------------------------------------------------
+
+
+async def _hear(conn: AsyncConnection, case: _Case, receipt: Receipt) -> None:
+    unwanted = case.reading.kind is Kind.UNSUBSCRIBE
+    if unwanted:
+        reason = f"they asked on {case.at:%Y-%m-%d}: {_first_words(case.reading.text)}"
+        await suppressions.add(conn, case.contact.email, reason, f"message {case.message}", case.now)
+    await _apply(conn, case, case.found.enrollment.id, lambda en: _reply_events(case, en), case.contact, receipt)
+    elsewhere = f"they replied in {case.found.enrollment.sequence}"
+    for other in await enrollments.active_of(conn, case.contact.id):
+        if other.id != case.found.enrollment.id:
+            await _apply(conn, case, other.id, lambda en: _pause(case, en, elsewhere), case.contact, receipt)
+    if case.clues.domain:
+        await _pause_colleagues(conn, case, receipt)
+
+
+def _reply_events(case: _Case, enrollment: Enrollment) -> Sequence[e.Event]:
+    replied = _replied(case)
+    if case.plan is None:
+        return (replied, e.Paused(at=case.now, reason="they replied, and the sequence's file is gone"))
+    if not case.from_contact and case.reading.kind is not Kind.UNSUBSCRIBE:
+        return (replied, e.Paused(at=case.now, reason=ANSWERED_FROM.format(sender=case.mail.from_address)))
+    return (replied, *react(case.plan, enrollment, case.heard, _calendar(case), case.now))
+
+
+def _replied(case: _Case) -> e.Replied:
+    return e.Replied(
+        at=case.at,
+        message=case.message,
+        kind=case.reading.label or str(case.reading.kind),
+        sender=case.mail.from_address,
+        matched_by=case.found.by,
+        evidence=case.reading.evidence,
+        message_id=case.mail.message_id,
+    )
+
+
+def _pause(case: _Case, enrollment: Enrollment, reason: str) -> Sequence[e.Event]:
+    if enrollment.status not in (Status.ACTIVE, Status.SNOOZED):
+        return ()
+    return (e.Paused(at=case.now, reason=reason),)
+
+
+async def _pause_colleagues(conn: AsyncConnection, case: _Case, receipt: Receipt) -> None:
+    """One answer from a company speaks for all of it: nobody there is written to until the rep has looked."""
+    reason = f"{case.mail.from_address}, of the same company, replied"
+    for other in await enrollments.open_at_domain(conn, case.clues.domain):
+        if other.contact_id == case.contact.id:
+            continue
+        colleague = await contacts.by_id(conn, other.contact_id, case.live.defaults)
+        if colleague is not None:
+            await _apply(conn, case, other.id, lambda en: _pause(case, en, reason), colleague, receipt)
+
+
+# A machine wrote -------------------------------------------------------------------------------------
+
+
+async def _notice(conn: AsyncConnection, case: _Case, receipt: Receipt) -> None:
+    if case.plan is not None and isinstance(reaction_to(case.plan, case.heard), Suppress):
+        reason = f"{case.reading.kind.replace('_', ' ')} on {case.at:%Y-%m-%d}: {case.reading.evidence}"
+        await suppressions.add(conn, case.contact.email, reason, f"message {case.message}", case.now)
+    await _apply(conn, case, case.found.enrollment.id, lambda en: _notice_events(case, en), case.contact, receipt)
+
+
+def _notice_events(case: _Case, enrollment: Enrollment) -> Sequence[e.Event]:
+    kind, calendar = case.reading.kind, _calendar(case)
+    away = away_until(case.reading.date, calendar, case.now) if kind is Kind.OUT_OF_OFFICE else None
+    noticed = e.NoticeReceived(
+        at=case.at, message=case.message, kind=str(kind), evidence=case.reading.evidence, away_until=away
+    )
+    if case.plan is None:
+        return (noticed,)
+    if kind is Kind.SOFT_BOUNCE and not case.reading.sender_side:
+        again = _again(case, enrollment, calendar)
+        return (noticed,) if again is None else (noticed, again)
+    return (noticed, *react(case.plan, enrollment, case.heard, calendar, case.now))
+
+
+def _again(case: _Case, enrollment: Enrollment, calendar: Calendar) -> e.Event | None:
+    """Take the returned step again later, when it is the last that was taken."""
+    step = enrollment.position.after
+    home = case.plan.find(step) if case.plan is not None and step else None
+    if home is None:
+        return None
+    position = Position(home[0], step)
+    return returned(enrollment, step, position, case.reading.evidence, calendar, case.now)
+
+
+# Common ground ---------------------------------------------------------------------------------------
+
+
+async def _apply(
+    conn: AsyncConnection,
+    case: _Case,
+    enrollment_id: int,
+    make: Callable[[Enrollment], Sequence[e.Event]],
+    contact: Contact,
+    receipt: Receipt,
+) -> None:
+    made: list[e.Event] = []
+
+    def remember(enrollment: Enrollment) -> Sequence[e.Event]:
+        made[:] = make(enrollment)
+        return tuple(made)
+
+    after = await change_in(conn, case.live, enrollment_id, case.now, remember)
+    if isinstance(after, Refusal):
+        raise RuntimeError(f"enrollment {enrollment_id}: {after.reason}")
+    receipt.happenings += [happening_of(event, after, contact.email) for event in made]
+    for event in made:
+        if isinstance(event, e.Moved):
+            await move_on(conn, case.live, after, event.to, case.now)
+
+
+async def _to_the_desk(
+    conn: AsyncConnection, live: Live, arrival: Arrival, mail: Mail, reading: Reading, clues: Clues, now: datetime
+) -> Receipt:
+    """A mail that belongs to no thread is kept only when a contact of ours wrote it; an opt-out holds all the same."""
+    contact = await contacts.by_email(conn, clues.sender, live.defaults) if clues.sender else None
+    if contact is None:
+        return Receipt()
+    message = await messages.record(conn, _message(arrival, mail, reading, None), now)
+    if reading.kind is Kind.UNSUBSCRIBE and not isinstance(message, Known):
+        await suppressions.add(conn, contact.email, _first_words(reading.text), f"message {message}", now)
+    return Receipt()
+
+
+def _message(arrival: Arrival, mail: Mail, reading: Reading, found: Match | None) -> NewMessage:
+    return NewMessage(
+        mailbox=arrival.mailbox.name,
+        direction=Direction.RECEIVED if reading.kind.human else Direction.NOTICE,
+        content=content_hash(mail.from_address, mail.subject, arrival.raw),
+        received_at=arrival.received_at,
+        raw=arrival.raw,
+        folder=arrival.folder,
+        uid=arrival.uid,
+        enrollment_id=found.enrollment.id if found is not None else None,
+        kind=str(reading.kind),
+        label=reading.label,
+        confidence=reading.confidence,
+        matched_by=found.by if found is not None else "",
+        evidence=reading.evidence,
+        sender=mail.from_address,
+        recipient=", ".join(mail.to[:5]),
+        subject=mail.subject,
+        message_id=mail.message_id,
+        in_reply_to=mail.in_reply_to[0] if mail.in_reply_to else "",
+        text=reading.text,
+        named_date=reading.date,
+        date_words=reading.date_words,
+    )
+
+
+def _calendar(case: _Case) -> Calendar:
+    assert case.plan is not None
+    return calendar_for(case.contact, case.plan, case.arrival.mailbox)
+
+
+def _first_words(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= 80 else f"{words[:79]}…"

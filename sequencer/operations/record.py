@@ -1,0 +1,96 @@
+"""Recording what happened to an enrollment: events in, the fold out, by compare-and-set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sequencer.core import events as e
+from sequencer.core.decide import fold
+from sequencer.core.decisions import Held, Wait
+from sequencer.core.model import Enrollment
+from sequencer.operations.facts import answer, gather
+from sequencer.operations.live import Live
+from sequencer.store import contacts, enrollments
+
+TRIES = 20
+"""How often a change is tried anew when somebody else was first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a change cannot be made, for people."""
+
+    reason: str
+
+
+async def record(
+    conn: AsyncConnection, live: Live, enrollment: Enrollment, events: Sequence[e.Event], now: datetime
+) -> Enrollment | None:
+    """Append events to an enrollment and say when it is to be looked at next.
+
+    None when somebody else changed it first: nothing was written, and it has to be read again. Raises
+    `core.decide.Impossible` for an event that the state table does not allow.
+    """
+    sequence = live.sequence(enrollment.sequence)
+    definition = sequence.version if sequence is not None else enrollment.definition
+    after = fold(enrollment, tuple(events), definition)
+    wake_at = await next_look(conn, live, after, now)
+    if not await enrollments.append(conn, enrollment, after, events, definition, wake_at):
+        return None
+    await contacts.touched(conn, touches_of(after, events))
+    return after
+
+
+async def next_look(conn: AsyncConnection, live: Live, enrollment: Enrollment, now: datetime) -> datetime | None:
+    """When an enrollment is to be decided on again: at once when there is something to do."""
+    if enrollment.status.ended:
+        return None
+    question = (await gather(conn, live, [enrollment], now))[enrollment.id]
+    match answer(question, enrollment, now):
+        case Wait() as wait:
+            return wait.until
+        case Held():
+            return now
+        case _:
+            return now
+
+
+Maker = Callable[[Enrollment], "Sequence[e.Event] | Refusal"]
+
+
+async def change(live: Live, enrollment_id: int, now: datetime, make_events: Maker) -> Enrollment | Refusal:
+    """Change an enrollment in a transaction of its own; `make_events` is asked anew when somebody else was first."""
+    async with live.database.begin() as conn:
+        return await change_in(conn, live, enrollment_id, now, make_events)
+
+
+async def change_in(
+    conn: AsyncConnection, live: Live, enrollment_id: int, now: datetime, make_events: Maker
+) -> Enrollment | Refusal:
+    """The same within a transaction. No events: nothing is written, and the enrollment is returned as it is."""
+    for _ in range(TRIES):
+        enrollment = await enrollments.get(conn, enrollment_id)
+        if enrollment is None:
+            return Refusal("there is no such enrollment")
+        events = make_events(enrollment)
+        if isinstance(events, Refusal):
+            return events
+        after = await record(conn, live, enrollment, events, now) if events else enrollment
+        if after is not None:
+            return after
+    return Refusal("somebody else keeps changing this enrollment; try again")
+
+
+def touches_of(enrollment: Enrollment, events: Sequence[e.Event]) -> dict[int, datetime]:
+    """The touches among these events, by contact."""
+    touching = [
+        event.at
+        for event in events
+        if isinstance(event, (e.Accepted, e.InDoubt, e.HandWritten))
+        or (isinstance(event, e.TaskDone) and event.touched)
+    ]
+    return {enrollment.contact_id: max(touching)} if touching else {}
