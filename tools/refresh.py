@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo  # noqa: E402
 
 from sequencer.workspace import config_schema, sequence_schema, templates  # noqa: E402
 from sequencer.workspace.schema import schema_text  # noqa: E402
-from sequencer.workspace.starter import refresh  # noqa: E402
+from sequencer.workspace.starter import packaged, refresh  # noqa: E402
 
 MODELS: Final[dict[str, type[BaseModel]]] = {
     model.__name__: model
@@ -73,7 +73,7 @@ def main() -> None:
     if not SCHEMA.exists() or SCHEMA.read_text("utf-8") != schema_text():
         SCHEMA.write_text(schema_text(), "utf-8")
         print("docs/sequence.schema.json")
-    for changed in refresh(REPOSITORY):
+    for changed in refresh(REPOSITORY, packaged()):
         print(f"sequencer/workspace/starter/{changed.as_posix()}")
 
 

@@ -39,7 +39,7 @@ MAX_CSV_FILES: Final = 20
 
 def field_mistakes(draft: Draft, known_fields: frozenset[str] | None) -> Iterator[Problem]:
     """Warnings about fields that, as far as can be seen, nobody has; `known_fields` are those of the store."""
-    known = STANDARD_FIELDS | (known_fields or frozenset()) | _columns(draft.folder)
+    known = STANDARD_FIELDS | _lower(known_fields or frozenset()) | _columns(draft.folder)
     for each in draft.sequences.values():
         if each.sequence is not None:
             yield from _of_sequence(each, each.sequence, known | _lower(each.fields))

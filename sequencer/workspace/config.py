@@ -13,6 +13,7 @@ from typing import Final, Literal
 from pydantic import SecretStr
 
 from sequencer.core.model import Hours, Span, Unit
+from sequencer.core.pace import Limits
 from sequencer.workspace.config_schema import (
     OFF,
     REFERENCE,
@@ -28,6 +29,7 @@ from sequencer.workspace.shapes import validate
 from sequencer.workspace.source import Document, Plain, Problem, Route, read_yaml, shown
 
 CONFIG_FILE: Final = "config.yaml"
+NO_LIMITS: Final = Limits()
 Tls = Literal["implicit", "starttls", "none"]
 
 
@@ -79,16 +81,6 @@ class ImapAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """The pace of one mailbox; None is no limit. `gap`: seconds, from and to. `ramp_up`: mails a day more each day."""
-
-    per_hour: int | None = None
-    per_day: int | None = None
-    gap: tuple[float, float] | None = None
-    ramp_up: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Mailbox:
     """A person who sends. `fills_sent`: the server itself puts what was sent into Sent. `away`: inclusive days."""
 
@@ -99,7 +91,7 @@ class Mailbox:
     imap: ImapAccount
     provider: str = ""
     hours: Hours | None = None
-    limits: Limits = Limits()
+    limits: Limits = NO_LIMITS
     away: tuple[tuple[date, date], ...] = ()
     fills_sent: bool = False
 

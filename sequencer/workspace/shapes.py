@@ -6,6 +6,7 @@ unless the key can hold no secret.
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -141,17 +142,15 @@ NULL_MEANS_YES: Final = frozenset({"stop"})
 """Keys that may stand without a value."""
 
 
-def validate(
-    model: type[M], document: Document, route: Route = (), context: object = None
-) -> tuple[M | None, list[Problem]]:
-    """The model of what stands at `route` of the document, or None and every problem, at its place."""
+def validate(model: type[M], document: Document, context: object = None) -> tuple[M | None, list[Problem]]:
+    """The model of what stands in the document, or None and every problem, at its place."""
     empty: dict[Route, Problem] = {}
-    data = _without_nulls(_at(document.data, route), route, document, empty)
+    data = _without_nulls(document.data, (), document, empty)
     problems = list(empty.values())
     if not isinstance(data, dict):
         if not problems:
             message = "the file is empty" if data is None else f"expected keys and values, found {_kind(data)}"
-            problems.append(document.problem(route, "shape", message))
+            problems.append(document.problem((), "shape", message))
         return None, problems
     try:
         result = model.model_validate(data, context=context)
@@ -159,19 +158,10 @@ def validate(
         for detail in error.errors(include_url=False):
             # A list whose every entry is wrong counts as too short as well; the entries are told already.
             hollow = detail["type"] == "too_short" and detail["input"]
-            if (*route, *detail["loc"]) not in empty and not hollow:
-                problems.append(_problem(model, document, route, detail))
+            if detail["loc"] not in empty and not hollow:
+                problems.append(_problem(model, document, detail))
         return None, problems
     return (None if problems else result), problems
-
-
-def _at(data: Plain, route: Route) -> Plain:
-    for part in route:
-        if isinstance(data, dict) and isinstance(part, str):
-            data = data.get(part)
-        elif isinstance(data, list) and isinstance(part, int):
-            data = data[part]
-    return data
 
 
 def _without_nulls(data: Plain, route: Route, document: Document, empty: dict[Route, Problem]) -> Plain:
@@ -194,31 +184,36 @@ def _without_nulls(data: Plain, route: Route, document: Document, empty: dict[Ro
         elif key in NULL_MEANS_YES:
             kept[key] = ""
         else:
-            message = f"`{shown(key)}` has no value"
+            message = f"{_named(key) or 'this'} has no value"
             empty[place] = document.problem(place, "empty", message, "give it one, or delete the line", key=True)
     return kept
 
 
-def _problem(model: type[Strict], document: Document, route: Route, detail: ErrorDetails) -> Problem:
+def _problem(model: type[Strict], document: Document, detail: ErrorDetails) -> Problem:
     loc = detail["loc"]
-    place = (*route, *loc)
     name = shown(str(loc[-1])) if loc else ""
     context = detail.get("ctx", {})
     match detail["type"]:
         case "refused":
-            return document.problem(place, context["code"], context["message"], context["hint"])
+            return document.problem(loc, context["code"], context["message"], context["hint"])
         case "missing":
             owner = f" of `{shown(str(loc[-2]))}`" if len(loc) > 1 and isinstance(loc[-2], str) else ""
             hint = _description(model, loc)
-            return document.problem(place[:-1], "missing-key", f"the key `{name}`{owner} is missing", hint)
+            return document.problem(loc[:-1], "missing-key", f"the key `{name}`{owner} is missing", hint)
         case "extra_forbidden":
             hint = did_you_mean(name, _keys_at(model, loc[:-1]))
-            return document.problem(place, "unknown-key", f"there is no key `{name}` here", hint, key=True)
+            message = f"there is no key {_named(name)} here" if _named(name) else "there is no such key here"
+            return document.problem(loc, "unknown-key", message, hint, key=True)
         case "too_short":
-            return document.problem(place, "empty", f"`{name}` is empty", "at least one entry is needed")
+            return document.problem(loc, "empty", f"`{name}` is empty", "at least one entry is needed")
         case kind:
             message = _expectation(kind, context, detail["input"])
-            return document.problem(place, "shape", f"{f'`{name}`: ' if isinstance(loc[-1], str) else ''}{message}")
+            return document.problem(loc, "shape", f"{f'`{name}`: ' if isinstance(loc[-1], str) else ''}{message}")
+
+
+def _named(key: str) -> str:
+    """A key as it is shown; nothing for one that looks like a secret in the wrong place."""
+    return f"`{key}`" if re.fullmatch(r"[A-Za-z][A-Za-z_ -]{0,39}", key) else ""
 
 
 def _expectation(kind: str, context: Mapping[str, Any], value: object) -> str:
@@ -240,8 +235,6 @@ def _expectation(kind: str, context: Mapping[str, Any], value: object) -> str:
             return f"must be {context['expected']}"
         case "string_too_short":
             return "is empty"
-        case "string_pattern_mismatch":
-            return f"must look like {context['pattern']}"
         case _:
             return f"is not what belongs here ({kind.replace('_', ' ')})"
 

@@ -61,9 +61,8 @@ def write_starter(folder: Path) -> list[Path]:
     return written
 
 
-def refresh(repository: Path) -> list[Path]:
-    """Makes the packaged copy equal to the workspace at the top of the repository; returns what changed."""
-    target = packaged()
+def refresh(repository: Path, target: Path) -> list[Path]:
+    """Makes the copy in `target` equal to the workspace at the top of the repository; returns what changed."""
     wanted = {path: (repository / path).read_bytes() for path in starter_files(repository)}
     changed: list[Path] = []
     for path in list(starter_files(target)):
@@ -88,7 +87,7 @@ def main(arguments: list[str]) -> int:
     if not (repository / "config.yaml").is_file():
         print("there is no workspace at the top of the repository", file=sys.stderr)
         return 1
-    for path in refresh(repository):
+    for path in refresh(repository, packaged()):
         print(path.as_posix())
     return 0
 

@@ -307,7 +307,7 @@ def test_a_variable_that_the_template_can_do_without_is_fine(tmp_path: Path, bod
 
 def test_a_field_is_known_from_the_store_a_csv_file_the_sequence_or_the_condition(tmp_path: Path) -> None:
     templates = {"hello": HELLO + "{{ shoe_size }}"}
-    assert problems_of(write_workspace(tmp_path / "a", templates=templates), frozenset({"Shoe_Size".lower()})) == []
+    assert problems_of(write_workspace(tmp_path / "a", templates=templates), frozenset({"Shoe_Size"})) == []
     folder = write_workspace(tmp_path / "b", templates=templates)
     (folder / "contacts.csv").write_text('\ufeffE-Mail;"Shoe Size";x\n', "utf-8")
     assert problems_of(folder) == []

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sequencer.core.model import Span, Unit
-from sequencer.workspace.config import Config, Limits, read_config
+from sequencer.core.pace import Limits
+from sequencer.workspace.config import Config, read_config
 from sequencer.workspace.providers import PROVIDERS
 from sequencer.workspace.source import Problem
 from tests.workspace.folders import REPOSITORY
@@ -148,6 +149,8 @@ def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
         (LEAST + f"    smtp: {{tls: {SECRET}}}\n", "shape"),
         (LEAST + f"    password: {SECRET}\n", "duplicate-key"),
         (LEAST + f"apply: {SECRET}\n", "shape"),
+        (LEAST + f"    smtp: {{{SECRET}}}\n", "empty"),
+        (LEAST + f"    smtp: {{{SECRET}: x}}\n", "unknown-key"),
         (LEAST.replace("${MARK_PASSWORD}", f"'{SECRET}"), "yaml"),
     ],
 )

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sequencer.workspace.check import check
-from sequencer.workspace.starter import SCHEMA, AlreadyThere, packaged, refresh, starter_files, write_starter
-from tests.workspace.folders import ENVIRON, REPOSITORY
+from sequencer.workspace.starter import SCHEMA, AlreadyThere, main, packaged, refresh, starter_files, write_starter
+from tests.workspace.folders import ENVIRON, REPOSITORY, write_workspace
 
 
 def test_the_packaged_copy_equals_the_top_level_workspace_byte_for_byte() -> None:
@@ -36,5 +36,21 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert not (tmp_path / "config.yaml").exists(), "all or nothing"
 
 
-def test_refreshing_what_is_fresh_changes_nothing() -> None:
-    assert refresh(packaged()) == []
+def test_refreshing_copies_what_is_new_or_changed_and_drops_what_is_gone(tmp_path: Path) -> None:
+    repository, copy = write_workspace(tmp_path / "repository"), tmp_path / "copy"
+    assert len(refresh(repository, copy)) == 3
+    assert refresh(repository, copy) == []
+    (repository / "config.yaml").write_text("changed", "utf-8")
+    (repository / "templates" / "new").mkdir()
+    (repository / "templates" / "new" / "letter.md").write_text("new", "utf-8")
+    (repository / "templates" / "notes.txt").write_text("not for others", "utf-8")
+    (repository / "sequences" / "plan.yaml").unlink()
+    changed = {path.as_posix() for path in refresh(repository, copy)}
+    assert changed == {"config.yaml", "templates/new/letter.md", "sequences/plan.yaml"}
+    assert list(starter_files(copy)) == list(starter_files(repository))
+    assert (copy / "config.yaml").read_text("utf-8") == "changed"
+
+
+def test_the_command_line_refreshes_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "--refresh" in capsys.readouterr().err
