@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from sequencer.inbox.dates import find_date
-from sequencer.inbox.fresh_text import fresh_text_of
-from sequencer.inbox.html_text import html_lines
+import yaml
 
+from sequencer.inbox.auto_reply import read_automatic
+from sequencer.inbox.dates import find_date
+from sequencer.inbox.fresh_text import fresh_text, fresh_text_of
+from sequencer.inbox.html_text import html_lines
+from sequencer.inbox.intent import read_intent
+from sequencer.inbox.parse import parse_mail
+
+INTENTS_WRITTEN_ON = date(2026, 11, 24)
 Count = tuple[int, int, list[str]]
 
 
@@ -67,7 +74,11 @@ def bench_no_dates(corpus_dir: Path, language: str = "en") -> Count:
 
 
 def _dated_rows(corpus_dir: Path, language: str) -> list[dict[str, Any]]:
-    return [row | {"ref": row["ref"] or "2019-01-01"} for row in _rows(corpus_dir / "dates.jsonl") if row["lang"] == language]
+    return [
+        row | {"ref": row["ref"] or "2019-01-01"}
+        for row in _rows(corpus_dir / "dates.jsonl")
+        if row["lang"] == language
+    ]
 
 
 def _ends(value: str) -> tuple[date | None, date | None]:
@@ -89,3 +100,77 @@ def _is_in(day: date, value: str) -> bool:
         return first <= day <= last
     edge = first or last
     return edge is not None and abs((day - edge).days) <= 1
+
+
+def bench_intents(path: Path, portion: str = "") -> Count:
+    """Kinds of replies read rightly from a file of cases, both portions or one; a date or a person named counts too."""
+    failures, total = [], 0
+    for language, portions in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        for name, kinds in portions.items():
+            if portion not in ("", name):
+                continue
+            for kind, cases in kinds.items():
+                for case in cases:
+                    total += 1
+                    wrong = _misread(case, kind, language)
+                    if wrong:
+                        failures.append(f"{language} {name} {kind}: {wrong}")
+    return total - len(failures), total, failures
+
+
+def _misread(case: str | dict[str, Any], kind: str, language: str) -> str:
+    fields = {"text": case} if isinstance(case, str) else case
+    intent = read_intent(fields["text"], fields.get("subject", ""), INTENTS_WRITTEN_ON, language, {})
+    for name, got, wanted in (
+        ("kind", intent.kind, kind),
+        ("date", intent.date, fields.get("date", intent.date)),
+        ("refers_to", intent.refers_to, fields.get("refers_to", intent.refers_to)),
+    ):
+        if got != wanted:
+            return f"{fields['text']!r}: {name} {got} instead of {wanted} ({intent.evidence})"
+    return ""
+
+
+def bench_out_of_office(corpus_dir: Path) -> Count:
+    """The day they are back, read from whole mails or from the text alone; no day where none is named.
+
+    Rows whose mail is not in the corpus are left out.
+    """
+    failures = []
+    rows = [row for row in _rows(corpus_dir / "out_of_office.jsonl") if row["text"] or _mail_file(corpus_dir, row)]
+    for row in rows:
+        wanted = row["return_date"].split("|") if row["return_date"] else []
+        got, seen = _return_date(corpus_dir, row)
+        if (got.isoformat() not in wanted) if got else bool(wanted):
+            failures.append(f"{row['id']}: {got} instead of {wanted or None} ({seen})")
+    return len(rows) - len(failures), len(rows), failures
+
+
+def _return_date(corpus_dir: Path, row: dict[str, Any]) -> tuple[date | None, str]:
+    file = _mail_file(corpus_dir, row)
+    if file:
+        mail = parse_mail(file.read_bytes())
+    else:
+        body = f"Subject: {_note_subject(row['note'])}\nContent-Type: text/plain; charset=utf-8\n\n{row['text']}"
+        mail = parse_mail(body.encode())
+    sent = date.fromisoformat(row["sent"]) if row["sent"] else mail.date.date() if mail.date else date(2020, 1, 1)
+    reading = read_automatic(mail, fresh_text(mail), sent, row["lang"])
+    return (reading.back, reading.evidence) if reading else (None, "not seen as automatic")
+
+
+def _mail_file(corpus_dir: Path, row: dict[str, Any]) -> Path | None:
+    name = row["path"].rpartition("/")[2]
+    return next(iter(sorted((corpus_dir / "bounces").rglob(name))), None) if name else None
+
+
+def _note_subject(note: str) -> str:
+    found = re.search(r'subject "([^"]*)"', note)
+    return found.group(1).strip() if found else "Re: hello"
+
+
+TASKS: tuple[tuple[str, float, Callable[[Path], Count]], ...] = (
+    ("fresh text exactly right, ignoring white space", 85.0, bench_fresh_text),
+    ("dates in English sentences", 85.0, bench_dates),
+    ("English sentences without a date left alone", 95.0, bench_no_dates),
+    ("return date of out-of-office mails", 90.0, bench_out_of_office),
+)

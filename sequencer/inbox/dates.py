@@ -49,6 +49,12 @@ def find_date(text: str, today: date, language: str = "", zone_order: ZoneOrder 
     Of several, the one nearest to a word such as "call", "back" or "until" is taken, else the first. `language` is
     a hint; `zone_order` tells whether 3/4 is read as 3 April (DMY) or March 4 (MDY) where the text does not settle it.
     """
+    named = find_named(text, today, language, zone_order)
+    return Found(named[0], named[1].words) if named else None
+
+
+def find_named(text: str, today: date, language: str = "", zone_order: ZoneOrder = "") -> tuple[date, Days] | None:
+    """As `find_date`, with the span of days that the words mean."""
     text = composed(text[:MAX_TEXT])
     for code in _languages(text, language):
         words = words_of(code)
@@ -59,7 +65,7 @@ def find_date(text: str, today: date, language: str = "", zone_order: ZoneOrder 
                 ahead.append((days, day))
         if ahead:
             days, day = _best(text, ahead, words)
-            return Found(day, days.words)
+            return day, days
     return None
 
 
@@ -84,7 +90,15 @@ def _read(text: str, today: date, words: Words, zone_order: ZoneOrder) -> tuple[
     scene = Scene(today, zone_order if zone_order and words.language == "en" else words.order)
     pieces = read_row(pieces_of(text, words), scene)
     return tuple(
-        Days(piece.first, piece.last, piece.pick, " ".join(text[piece.at : piece.to].split()), piece.role, piece.at, piece.to)
+        Days(
+            piece.first,
+            piece.last,
+            piece.pick,
+            " ".join(text[piece.at : piece.to].split()),
+            piece.role,
+            piece.at,
+            piece.to,
+        )
         for piece in pieces
         if piece.first and piece.last and piece.pick
     )
