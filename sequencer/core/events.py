@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from datetime import date, datetime
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from sequencer.core.model import Fields, Position, Thread
 
@@ -261,10 +262,22 @@ Event = (
 EVENT_TYPES: Mapping[str, type[Event]] = {kind.__name__: kind for kind in typing.get_args(Event)}
 
 
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+_NAMES: dict[type[Any], tuple[str, ...] | None] = {}  # the fields of every dataclass met so far, None for other types
+
+
 def to_json(value: Any) -> Any:
     """Plain JSON values of an event, or of any dataclass of `core.model`. Instants become ISO 8601 with offset."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind not in _NAMES:
+        _NAMES[kind] = tuple(f.name for f in fields(kind)) if is_dataclass(kind) else None
+    names = _NAMES[kind]
+    if names is not None:
+        # a message becomes durable by several of these: the plain fields are not worth a call each
+        items = ((name, getattr(value, name)) for name in names)
+        return {name: item if type(item) in _PLAIN else to_json(item) for name, item in items}
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, date):
@@ -284,41 +297,46 @@ def event_from_json(kind: str, data: Mapping[str, Any]) -> Event:
 
 def from_json(cls: type[Any], data: Mapping[str, Any]) -> Any:
     """An instance of a dataclass of `core.model` or `core.events` from what `to_json` wrote of it."""
-    hints = _hints(cls)
-    known = {f.name: f for f in fields(cls)}
-    values = {name: _revive(hints[name], item) for name, item in data.items() if name in known}
-    for name, f in known.items():
-        if name not in values and f.default is MISSING and f.default_factory is MISSING:
-            raise TypeError(f"{cls.__name__} without {name}")
-    return cls(**values)
+    if cls not in _REVIVERS:
+        hints = typing.get_type_hints(cls)
+        _REVIVERS[cls] = {f.name: _reviver(hints[f.name]) for f in fields(cls)}
+    values = {
+        name: item if (item := data[name]) is None else revive(item)
+        for name, revive in _REVIVERS[cls].items()
+        if name in data
+    }
+    try:
+        return cls(**values)
+    except TypeError:
+        missing = [f.name for f in fields(cls) if f.name not in data and f.default is f.default_factory is MISSING]
+        if not missing:
+            raise
+        raise TypeError(f"{cls.__name__} without {', '.join(missing)}") from None
 
 
-_HINTS: dict[type[Any], dict[str, Any]] = {}
+_Reviver = Callable[[Any], Any]
+_REVIVERS: dict[type[Any], dict[str, _Reviver]] = {}
 
 
-def _hints(cls: type[Any]) -> dict[str, Any]:
-    if cls not in _HINTS:
-        _HINTS[cls] = typing.get_type_hints(cls)
-    return _HINTS[cls]
-
-
-def _revive(hint: Any, value: Any) -> Any:
-    if value is None:
-        return None
-    origin = typing.get_origin(hint)
+def _reviver(hint: Any) -> _Reviver:
+    """What makes a value of this type (never None) from its JSON."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        options = [option for option in typing.get_args(hint) if option is not type(None)]
-        return _revive(options[0], value) if len(options) == 1 else _revive_field(value)
+        options = [option for option in inner if option is not type(None)]
+        return _reviver(options[0]) if len(options) == 1 else _revive_field
     if origin is tuple:
-        return tuple(_revive(typing.get_args(hint)[0], item) for item in value)
+        item = _reviver(inner[0])
+        return lambda values: tuple([item(value) for value in values])
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        inner = typing.get_args(hint)[1]
-        return {key: _revive(inner, item) for key, item in value.items()}
+        value_of = _reviver(inner[1])
+        return lambda values: {key: None if value is None else value_of(value) for key, value in values.items()}
     if hint is datetime:
-        return datetime.fromisoformat(value)
+        return datetime.fromisoformat
     if is_dataclass(hint):
-        return from_json(typing.cast("type[Any]", hint), value)
-    return hint(value) if isinstance(hint, type) and not isinstance(value, hint) else value
+        return partial(from_json, typing.cast("type[Any]", hint))
+    if isinstance(hint, type):
+        return lambda value: value if isinstance(value, hint) else hint(value)
+    return lambda value: value
 
 
 def _revive_field(value: Any) -> Any:
