@@ -2,8 +2,67 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
 import typer
+
+from sequencer.cli.context import folder_of, refuse_workspace
+
+if TYPE_CHECKING:
+    from sequencer.daemon.telling import Told
+    from sequencer.operations.adopt import Unusable
+
+LogFormat = Literal["plain", "json"]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register these commands."""
+    app.command("run")(run)
+
+
+def run(
+    ctx: typer.Context,
+    once: Annotated[
+        bool, typer.Option("--once", help="Read the inboxes, do what is due, and end: for cron, or to try it out.")
+    ] = False,
+    log_format: Annotated[
+        LogFormat, typer.Option("--log-format", help="plain lines for people, or one JSON object a line.")
+    ] = "plain",
+) -> None:
+    """Send what is due, watch the inboxes, and go on until Ctrl-C: the message in hand is finished first."""
+    folder = folder_of(ctx)
+    unusable = asyncio.run(_run(folder, once=once, log_format=log_format))
+    if unusable is not None:
+        refuse_workspace(folder, unusable)
+
+
+async def _run(folder: Path, *, once: bool, log_format: LogFormat) -> Unusable | None:
+    from sequencer.daemon import supervisor
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return await supervisor.run(folder, os.environ, None, _teller(log_format), stop, once=once)
+
+
+def _teller(log_format: LogFormat) -> Callable[[Told], None]:
+    """What prints the daemon's lines. People are named on a terminal only: logs are kept and shipped."""
+    from sequencer.daemon.clock import SystemClock
+    from sequencer.daemon.telling import json_line, plain_line
+
+    clock, personal = SystemClock(), sys.stdout.isatty()
+
+    def tell(told: Told) -> None:
+        if log_format == "json":
+            typer.echo(json_line(told, clock.now()))
+        else:
+            typer.echo(plain_line(told, clock.now(), personal=personal))
+
+    return tell

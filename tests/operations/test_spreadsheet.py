@@ -132,7 +132,7 @@ def test_what_is_no_csv_is_said_so(raw: bytes, words: str) -> None:
     assert words in sheet.reason
 
 
-cells = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=12)
+cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 
 
 @given(
