@@ -26,6 +26,7 @@ from sequencer.inbox.status import Verdict, judge, phase_of, phase_of_transcript
 
 _DELIVERED: Final = frozenset({"delivered", "relayed", "expanded"})
 _MOST_FOR_FLUFL: Final = 16_384
+_MOST_LINES_FOR_FLUFL: Final = 500  # it tries some three hundred patterns on every line
 
 logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)  # it logs a traceback for every detector that fails
 
@@ -195,8 +196,9 @@ def _flufl(mail: Mail) -> tuple[str, ...]:
     """What flufl.bounce finds. It raises on 8-bit headers and is slow on deep nesting: it gets little and shallow."""
     if any(part.depth > 3 for part in mail.parts):
         return ()
+    head = b"\n".join(mail.raw[:_MOST_FOR_FLUFL].splitlines()[:_MOST_LINES_FOR_FLUFL])
     try:
-        found = scan_message(email.message_from_bytes(mail.raw[:_MOST_FOR_FLUFL]))
+        found = scan_message(email.message_from_bytes(head))
         texts = [item.decode("ascii", "replace") if isinstance(item, bytes) else str(item) for item in found]
     except Exception:  # a library that fails on strange mail finds nothing in it
         return ()
