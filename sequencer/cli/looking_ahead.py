@@ -131,6 +131,8 @@ def _print_letters(found: list[Letter], subject: Subject, *, raw: bool) -> None:
     whom = "a made-up contact" if subject.made_up else person(subject.contact)
     if not raw:
         typer.echo(f"The mails for {whom}, from the mailbox {subject.mailbox.name}:")
+        if subject.enrollment is not None and subject.enrollment.sent_variants:
+            typer.echo(f"(sent already: {', '.join(subject.enrollment.sent_variants)})")
     for letter in found:
         if raw:
             typer.echo(letter.data.decode("ascii", "replace").replace("\r\n", "\n"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
+
+from dns.asyncresolver import Resolver
 
 from sequencer.mail.accounts import Unreachable
 from sequencer.mail.imap import ConnectionLost, ImapLine
@@ -48,7 +49,7 @@ class _Box:
         return self.document.problem(route, code, f"{name}: {message}", hint, key=True, severity=severity)
 
 
-async def try_mailboxes(folder: Path, config: Config) -> AsyncIterator[Tried]:
+async def try_mailboxes(folder: Path, config: Config, resolver: Resolver | None = None) -> AsyncIterator[Tried]:
     """Try each mailbox, one after the other; nothing is sent and nothing in the mailbox is changed."""
     text = read_text(folder / CONFIG_FILE, CONFIG_FILE)
     document = Document(CONFIG_FILE)
@@ -61,7 +62,7 @@ async def try_mailboxes(folder: Path, config: Config) -> AsyncIterator[Tried]:
             yield tried
     for domain in dict.fromkeys(m.from_address.rpartition("@")[2] for m in config.mailboxes.values()):
         sender = next(m for m in config.mailboxes.values() if m.from_address.endswith(f"@{domain}"))
-        for tried in _judge(_Box(sender, document), domain, await records_of(domain)):
+        for tried in _judge(_Box(sender, document), domain, await records_of(domain, resolver)):
             yield tried
 
 
@@ -146,6 +147,10 @@ def _judge(box: _Box, domain: str, records: Records) -> list[Tried]:
             "from", "dns", f"cannot ask the DNS about {domain}: {records.failure}", hint, warning=True
         )
         return [Tried(domain, problem)]
+    if records.unknown:
+        message = f"there is no domain {domain} in the DNS: nobody could answer, and most servers will refuse its mail"
+        problem = box.problem("from", "dns", message, "is the address under from: right?", warning=True)
+        return [Tried(domain, problem)]
     tried = []
     if records.spf:
         tried.append(Tried(f"{domain}: SPF is there ({records.spf})"))
@@ -160,16 +165,3 @@ def _judge(box: _Box, domain: str, records: Records) -> list[Tried]:
         message = f"{domain} has no DMARC record: Gmail and Yahoo want one"
         tried.append(Tried(domain, box.problem("from", "dmarc-missing", message, hint, warning=True)))
     return tried
-
-
-async def try_all(folder: Path, config: Config, seconds: float) -> list[Tried]:
-    """All of `try_mailboxes`, in at most so many seconds."""
-    found: list[Tried] = []
-    try:
-        async with asyncio.timeout(seconds):
-            async for tried in try_mailboxes(folder, config):
-                found.append(tried)
-    except TimeoutError:
-        problem = Problem(CONFIG_FILE, 0, 0, "error", "connect-timeout", f"not done within {seconds:g} s")
-        found.append(Tried("connections", problem))
-    return found

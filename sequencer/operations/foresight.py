@@ -153,11 +153,13 @@ def letters(
 ) -> list[Letter]:
     """Every e-mail of a plan, line by line, each variant of it, as it would leave now; or those of one step.
 
-    Later ones continue the thread of the earlier ones, as if each were sent.
+    Later ones continue the thread of the earlier ones, as if each were sent. What somebody had already is left out.
     """
     enrollment = subject.enrollment or _newcomer(plan, subject, now)
     found: list[Letter] = []
     for line, step_id, email in _in_order(plan):
+        if step_id in enrollment.sent_variants:
+            continue
         chosen = choose_variant(email, enrollment, step_id)
         follow = enrollment
         for variant in email.variants:
