@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from sequencer.store.columns import dump_json
+from sequencer.store.sqlite_driver import connect
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -172,39 +173,25 @@ def _open_sqlite(location: SqliteFile) -> Database:
     )
 
 
-class _RollingBack(sqlite3.Connection):
-    """Ends its transaction when it is closed.
-
-    SQLite keeps a closed connection, and its lock on the file, while any statement of it is unfinished; a cancelled
-    task leaves such statements to the garbage collector. Without this, nobody could write until that comes by.
-    """
-
-    def close(self) -> None:
-        if self.in_transaction:
-            self.rollback()
-        super().close()
-
-
 def _sqlite_engine(path: Path, begin: str, pragmas: Mapping[str, str], connections: int) -> AsyncEngine:
     engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}",
+        "sqlite+aiosqlite:///file",  # any name: without one, SQLAlchemy would share one connection among all
+        async_creator=lambda: connect(path, BUSY_SECONDS),
         pool_size=connections,
         max_overflow=0,
         json_serializer=dump_json,
         hide_parameters=True,  # errors must not carry people's data into logs
-        connect_args={"timeout": BUSY_SECONDS, "factory": _RollingBack},
     )
     settings = {"journal_mode": "WAL", "synchronous": "FULL", "foreign_keys": "ON", **pragmas}
 
-    # sqlite3 would begin its transactions too late (at the first write) and end them behind our back.
     @event.listens_for(engine.sync_engine, "connect")
     def on_connect(connection: Any, entry: ConnectionPoolEntry) -> None:
-        connection.isolation_level = None
         cursor = connection.cursor()
         for name, value in settings.items():
             cursor.execute(f"PRAGMA {name} = {value}")
         cursor.close()
 
+    # sqlite3 itself would begin too late, at the first write, and end transactions behind our back
     @event.listens_for(engine.sync_engine, "begin")
     def on_begin(conn: Any) -> None:
         conn.exec_driver_sql(begin)
