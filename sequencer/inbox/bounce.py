@@ -26,6 +26,7 @@ from sequencer.inbox.status import Verdict, judge, phase_of, phase_of_transcript
 
 _DELIVERED: Final = frozenset({"delivered", "relayed", "expanded"})
 _MOST_FOR_FLUFL: Final = 16_384
+_FEW: Final = 5
 _MOST_LINES_FOR_FLUFL: Final = 500  # it tries some three hundred patterns on every line
 
 logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)  # it logs a traceback for every detector that fails
@@ -215,7 +216,8 @@ def _conclude(
         return Bounce("delivered", confidence, found_by, first.recipient, _recipients(failures), original, first.status,
                       None, sender_side=False, reason=Reason.UNKNOWN, mailer=mailer)  # fmt: skip
     phase = (phase_of_transcript(notice) or phase_of(notice)) if len(bad) == 1 else ""
-    verdicts = [judge(failure.answer, failure.status, failure.phase or phase, notice) for failure in bad]
+    around = notice if len(bad) <= _FEW else ""
+    verdicts = [judge(failure.answer, failure.status, failure.phase or phase, around) for failure in bad]
     worst = max(range(len(bad)), key=lambda index: (_weight(verdicts[index]), -index))
     verdict = verdicts[worst]
     delayed = _delayed(mail, notice, bad)

@@ -144,6 +144,10 @@ def read_headers(block: bytes, start: int, end: int) -> tuple[Headers, int]:
         else:
             break
         at = stop + 1
+        if len(fields) >= MOST_HEADERS:
+            blank = block.find(b"\n\n", at - 1, end)
+            at = end if blank < 0 else blank + 2
+            break
     _close(fields, name, pieces)
     return Headers(fields), min(at, end)
 

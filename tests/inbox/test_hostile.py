@@ -138,9 +138,9 @@ def test_a_megabyte_of_anything_takes_no_second(head: bytes) -> None:
     check(SAMPLES[0])  # what is read and compiled once is not counted
     for nasty in NASTY:
         raw = (head + nasty * (MEGABYTE // len(nasty)))[:MEGABYTE]
-        start = time.perf_counter()
+        start = time.process_time()
         check(raw)
-        assert time.perf_counter() - start < 1.0, nasty
+        assert time.process_time() - start < 1.0, nasty
 
 
 def test_attachments_archives_and_nesting_cost_nothing() -> None:
@@ -154,9 +154,9 @@ def test_attachments_archives_and_nesting_cost_nothing() -> None:
         mail(flat, content_type="multipart/mixed; boundary=b0"),
         mail(messages, content_type="message/rfc822"),
     ):
-        start = time.perf_counter()
+        start = time.process_time()
         check(raw)
-        assert time.perf_counter() - start < 1.0
+        assert time.process_time() - start < 1.0
 
 
 def test_words_before_a_large_attachment_are_read() -> None:
