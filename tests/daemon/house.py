@@ -94,6 +94,7 @@ class House:
     clock: ManualClock = field(default_factory=lambda: ManualClock(MONDAY))
     ear: Ear = field(default_factory=Ear)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    user: str = "mark"
 
     @asynccontextmanager
     async def running(self, *, poll: timedelta = timedelta(minutes=2)) -> AsyncIterator[None]:
