@@ -88,15 +88,21 @@ class _Signs:
         return self.daemon or self.null_path
 
 
+def is_from_daemon(mail: Mail) -> bool:
+    """Whether the sender is, by address or name, a machine that reports on deliveries, or nobody."""
+    address = mail.from_address or mail.headers.get("from").strip("<> ")
+    named = bool(pattern("daemon_name").search(mail.from_name or mail.headers.get("from")[:200]))
+    return bool(pattern("daemon").match(address)) or named or not mail.from_address
+
+
 def _signs(mail: Mail, notice: str) -> _Signs:
     path = mail.headers.get("return-path")
     address = mail.from_address or mail.headers.get("from").strip("<> ")
-    named = bool(pattern("daemon_name").search(mail.from_name or mail.headers.get("from")[:200]))
     unnamed_list = bool(LIST_MANAGER.search(address)) and not mail.from_name and not mail.in_reply_to
     list_manager = unnamed_list and bool(pattern("list_refusal").search(notice[:3000]))
     report = has_report(mail)
     listed = "x-failed-recipients" in mail.headers
-    daemon = bool(pattern("daemon").match(address)) or named or not mail.from_address or list_manager
+    daemon = is_from_daemon(mail) or list_manager
     null_path = path.replace(" ", "") in ("<>", "<null>") or "mailer-daemon" in path.lower()
     subject = bool(pattern("subject").match(mail.subject)) or list_manager
     possible = report or listed or daemon or null_path or subject

@@ -12,7 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from sequencer.inbox.auto_reply import Automatic, read_automatic
-from sequencer.inbox.bounce import Bounce, read_bounce
+from sequencer.inbox.bounce import Bounce, is_from_daemon, read_bounce
 from sequencer.inbox.complaint import Complaint, is_failure_report, read_complaint
 from sequencer.inbox.dates import ZoneOrder
 from sequencer.inbox.fresh_text import fresh_text
@@ -101,7 +101,7 @@ def _read_notice(mail: Mail, today: date) -> Reading | None:
     """The reading of a mail that a machine wrote about a mail, a meeting or a sender; None when it is none of them."""
     challenge = read_challenge(mail)
     bounce = read_bounce(mail)
-    if bounce is not None and not (challenge is not None and bounce.found_by == "delivery report"):
+    if bounce is not None and (challenge is None or bounce.found_by != "delivery report" or is_from_daemon(mail)):
         return _of_bounce(mail, bounce, today)
     complaint = read_complaint(mail)
     if complaint is not None:

@@ -68,6 +68,7 @@ def test_a_challenge_that_comes_as_a_delivery_report_is_a_challenge() -> None:
     )
 
     assert read(raw).kind is Kind.CHALLENGE
+    assert read(postfix("5.7.1", "550 sender not verified, visit https://x.example")).kind is Kind.SOFT_BOUNCE
 
 
 def test_each_rung_of_the_machines() -> None:
