@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -39,7 +40,16 @@ def run(
     folder = folder_of(ctx)
     unusable = asyncio.run(_run(folder, once=once, log_format=log_format))
     if unusable is not None:
-        refuse_workspace(folder, unusable)
+        refuse_workspace(folder, _with_all_mistakes(folder, unusable))
+
+
+def _with_all_mistakes(folder: Path, unusable: Unusable) -> Unusable:
+    """A password that is not set hides what else is wrong: say it all at once."""
+    from sequencer.workspace.check import check
+
+    others = check(folder, os.environ, secrets_required=False) if unusable.problems else []
+    problems = sorted({*unusable.problems, *others}, key=lambda one: (one.file, one.line, one.column, one.code))
+    return replace(unusable, problems=tuple(problems))
 
 
 async def _run(folder: Path, *, once: bool, log_format: LogFormat) -> Unusable | None:

@@ -31,7 +31,8 @@ class _Zone(asyncio.DatagramProtocol):
     def __init__(self, records: Mapping[str, list[str]] | None) -> None:
         self.records = records
 
-    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:

@@ -1,0 +1,3 @@
+from tests.cli.shell import shop
+
+__all__ = ["shop"]
