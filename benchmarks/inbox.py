@@ -22,7 +22,8 @@ from typing import Final
 import inbox_human as human
 import yaml
 
-from sequencer.inbox.parse import parse_mail
+from sequencer.inbox.bounce_reports import read_reports
+from sequencer.inbox.parse import Mail, parse_mail
 from sequencer.inbox.reading import Kind, Reading, read_mail
 
 TODAY: Final = date(2026, 11, 24)
@@ -127,6 +128,26 @@ def bounce_rows(labelled: list[Labelled]) -> Iterator[Row]:
     yield Row("permanent or not", 93, len(judged) - len(false), len(judged), failures=tuple(false))
 
 
+def prose_rows(corpus: Path, labelled: list[Labelled]) -> Iterator[Row]:
+    """Bounces whose delivery report is cut off, as gateways and forwarding do it. The bars are our own."""
+    cut = []
+    for one in labelled:
+        mail = parse_mail((corpus / "bounces" / one.name).read_bytes())
+        if one.row["kind"] in ("hard_bounce", "soft_bounce", "delayed") and read_reports(mail):
+            cut.append(Labelled(one.row, _read(_without_parts(mail))))
+    found = [one for one in cut if one.reading.kind in BOUNCES]
+    yield Row("bounce found, its report cut off", 95, len(found), len(cut))
+    named = [one for one in cut if _recipients(one.row)]
+    right = [one for one in named if one.reading.recipient.lower() in _recipients(one.row)]
+    yield Row("right recipient, the report cut off", 90, len(right), len(named))
+
+
+def _without_parts(mail: Mail) -> bytes:
+    """The words for people alone, under the same sender and subject."""
+    kept = "".join(f"{name}: {mail.headers.get(name)}\n" for name in ("from", "to", "return-path", "subject"))
+    return f"{kept}Content-Type: text/plain; charset=utf-8\n\n{mail.words}".encode()
+
+
 def _recipients(row: dict[str, str]) -> set[str]:
     both = f"{row['recipient']},{row['recipient_alternatives']}".replace('"', "").lower()
     return {address for address in both.split(",") if address}
@@ -229,6 +250,7 @@ def rows(corpus: Path) -> Iterator[Row]:
     """Every row of the table, the reader of machines first."""
     labelled = read_labelled(corpus)
     yield from bounce_rows(labelled)
+    yield from prose_rows(corpus, labelled)
     yield false_alarm_row(corpus)
     yield from understanding_rows(corpus)
     yield from speed_rows(corpus)
