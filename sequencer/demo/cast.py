@@ -244,7 +244,7 @@ OTHER_ADDRESS: Final = Prospect(
             ("When we parted",),
             timedelta(hours=9),
             Answers(
-                "Writing from home. The driveway is 31 feet, so we are fine. Tuesday after four?\n\nErik",
+                "Writing from home. The driveway is 31 feet, so it will fit. Tuesday after four?\n\nErik",
                 writer=Writer("Erik N.", "erik.n@home-mail.example", "America/Denver"),
             ),
         ),
@@ -278,10 +278,10 @@ FIELD_MISSING: Final = Prospect(
     email="jo.park@park-dairy.example",
     first_name="Jo",
     last_name="Park",
-    role="nobody wrote down what Jo wanted a quote for",
+    role="nobody wrote down what Jo was looking for, until the rep looks it up",
     sequence="nine-word",
     fields={"rating": "C"},
-    ending=Ending("nine-word", "active", "product"),
+    ending=Ending("keep-in-touch", "active", ""),
 )
 
 CAST: Final = (

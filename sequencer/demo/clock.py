@@ -53,6 +53,7 @@ class AcceleratedClock:
         self._turns = 0
         self._answered = 0
         self._rang = 0
+        self._somebody_waited = asyncio.Event()
         self.jumps = 0
         """How often time has jumped."""
         self.impatient = 0
@@ -65,6 +66,7 @@ class AcceleratedClock:
     async def wait(self, event: asyncio.Event, until: datetime | None) -> bool:
         """As `daemon.clock.Clock.wait`: True when the event is set, False when `until` has come."""
         if event.is_set():
+            self._answered = self._world.deliveries
             return True
         if until is not None and until <= self._now:
             return False
@@ -79,18 +81,29 @@ class AcceleratedClock:
                 party.cancel()
         return event.is_set()
 
+    async def first_wait(self) -> None:
+        """Wait, in real time, until somebody has waited on this clock for the first time: they are up and running."""
+        await self._somebody_waited.wait()
+
     def at(self, moment: datetime, do: Callable[[], None]) -> None:
         """Call `do` when virtual time reaches `moment`; at the next jump when it has passed already."""
         self._rang += 1
         self._alarms.append((moment, self._rang, do))
 
-    async def drive(self, end: datetime, finished: Callable[[], bool] = lambda: False) -> None:
-        """Let time jump until `end`, or until `finished()` holds while everybody rests."""
+    async def drive(
+        self, end: datetime, finished: Callable[[], bool] = lambda: False, breath: Callable[[], float] = lambda: 0.0
+    ) -> None:
+        """Let time jump until `end`, or until `finished()` holds while everybody rests.
+
+        `breath()` is asked before every jump: so many seconds of real time pass first, for those who watch.
+        """
         while True:
             await self._everybody_rests()
             upcoming = self._next()
             if finished() or upcoming is None or upcoming > end:
                 return
+            if (seconds := breath()) > 0:
+                await _real_pause(seconds)
             self._now = max(self._now, upcoming)
             self.jumps += 1
             self._ring()
@@ -99,6 +112,7 @@ class AcceleratedClock:
         self._waits.append(wait)
         self._busy = max(0, self._busy - 1)
         self._turns += 1
+        self._somebody_waited.set()
 
     def _wake(self, wait: _Wait) -> None:
         self._waits.remove(wait)

@@ -5,6 +5,7 @@ They look as mail programs write them: quoted text below the answer, threading h
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage, Message
@@ -132,6 +133,13 @@ def _quoted(arrival: Arrival, writer: Writer) -> str:
     when = f"{local:%a, %b} {local.day}, {local:%Y} at {local:%I:%M %p}"
     lines = text_of(arrival).rstrip().splitlines()
     return "\n".join([f"On {when} {name} <{address}> wrote:", "", *(f"> {line}".rstrip() for line in lines), ""])
+
+
+def question_of(arrival: Arrival) -> str:
+    """The last question that a mail asks, on one line; empty when it asks nothing."""
+    text = re.split(r"^--\s*$", text_of(arrival), maxsplit=1, flags=re.MULTILINE)[0]
+    questions = re.findall(r"[^.!?:\n]*[^.!?\n]*\?", re.sub(r"[ \t]*\n(?!\s*(?:\n|-|\d\.))", " ", text))
+    return " ".join(questions[-1].split()) if questions else ""
 
 
 def text_of(arrival: Arrival) -> str:

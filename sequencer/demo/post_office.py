@@ -8,6 +8,7 @@ everything when they stop.
 from __future__ import annotations
 
 import asyncio
+import logging
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -81,6 +82,7 @@ class PostOffice:
         self._deliveries: set[asyncio.Task[int]] = set()
 
     async def __aenter__(self) -> PostOffice:
+        logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd warns of its own habits
         loop = asyncio.get_running_loop()
         smtp = await loop.create_server(self._smtp_line, HOST, 0)
         imap = await asyncio.start_server(self._imap_line, HOST, 0)

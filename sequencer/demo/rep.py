@@ -7,8 +7,9 @@ the daemon's back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from sequencer.demo.clock import AcceleratedClock
@@ -19,6 +20,7 @@ from sequencer.demo.prospects import Prospect
 from sequencer.demo.story import REP as REP_MARK
 from sequencer.demo.story import Story, quoted
 from sequencer.operations import enrollments, steering, tasks
+from sequencer.operations.contacts import Imported, import_file
 from sequencer.operations.enrollments import Entered
 from sequencer.operations.happenings import Happening
 from sequencer.operations.live import Live
@@ -33,16 +35,13 @@ _OUTCOMES: Final = {"call": "left a message that mentions the mail", "text": "se
 
 
 class Rep:
-    """Acts on what the daemon tells. `changed` is called after each change, to wake the daemon."""
+    """Acts on what the daemon tells."""
 
-    def __init__(
-        self, live: Live, office: PostOffice, clock: AcceleratedClock, story: Story, changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, live: Live, office: PostOffice, clock: AcceleratedClock, story: Story) -> None:
         self._live = live
         self._office = office
         self._clock = clock
         self._story = story
-        self._changed = changed
         self._acts: set[asyncio.Task[None]] = set()
         self.failures: list[str] = []
         """What was refused; there should be nothing."""
@@ -65,6 +64,20 @@ class Rep:
 
         self._later(at, write)
 
+    def look_up(self, at: datetime, who: Prospect, fields: Mapping[str, str], folder: Path) -> None:
+        """At a virtual instant, fill in what was missing of somebody, as `sequencer import` does it."""
+
+        async def look() -> None:
+            path = folder / "looked-up.csv"
+            path.write_text(f"email,{','.join(fields)}\n{who.email},{','.join(fields.values())}\n", "utf-8")
+            imported = await import_file(self._live, path, self._clock.now())
+            if not isinstance(imported, Imported) or imported.updated != 1:
+                self.failures.append(f"{path.name} was not imported: {imported}")
+            words = ", ".join(f"{name}: {value}" for name, value in fields.items())
+            self._story.tell(self._clock.now(), REP_MARK, who.email, f"Mark looks it up and imports it: {words}")
+
+        self._later(at, look)
+
     async def finish(self) -> None:
         """Wait until everything that was begun is done."""
         if self._acts:
@@ -82,7 +95,6 @@ class Rep:
     async def _act(self, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await act()
-            self._changed()
         finally:
             self._office.in_motion -= 1
 

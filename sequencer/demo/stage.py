@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from sequencer.demo.clock import AcceleratedClock
+from sequencer.demo.letters import question_of
 from sequencer.demo.post_office import Arrival, PostOffice, header_of
 from sequencer.demo.prospects import Act, Answers, AnswersItself, Bounces, Prospect, letter_of, reaction
 from sequencer.demo.story import IN, OUT, Story, quoted
@@ -26,7 +27,7 @@ class Stage:
     def arrived(self, arrival: Arrival) -> None:
         """A mail reached somebody: show it, and let them answer later if it is their cue."""
         self.arrivals.append(arrival)
-        self._story.tell(arrival.at, OUT, arrival.recipient, quoted(header_of(arrival.message, "Subject")))
+        self._story.tell(arrival.at, OUT, arrival.recipient, _shown(arrival))
         prospect = self._cast.get(arrival.recipient)
         if prospect is None:
             return
@@ -43,6 +44,12 @@ class Stage:
         who, text = _told(prospect, act)
         self._story.tell(now, IN, who, text)
         self._office.post(arrival.sender, raw, act.folder if isinstance(act, Answers) else "INBOX")
+
+
+def _shown(arrival: Arrival) -> str:
+    """A mail on one line: its subject, and what it asks."""
+    subject, question = quoted(header_of(arrival.message, "Subject")), question_of(arrival)
+    return subject if not question or question in subject else f"{subject}  {question}"
 
 
 def _told(prospect: Prospect, act: Act) -> tuple[str, str]:

@@ -76,6 +76,7 @@ class Story:
         self._names = names
         self._day: date | None = None
         self.lines = 0
+        self.watched = console.is_terminal
 
     def tell(self, at: datetime, mark: Mark, who: str, text: str) -> None:
         """One line; `who` is an address or a name. A new day gets a heading."""
@@ -87,7 +88,10 @@ class Story:
         line.append(f"{mark.sign} ", style=mark.style)
         line.append(f"{self._names.get(who, who):<15} ", style="bold")
         line.append(text, style=mark.style)
-        self._console.print(line)
+        if self.watched:
+            self._console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+        else:
+            self._console.print(line, soft_wrap=True)
         self.lines += 1
 
     def told(self, told: Told, now: datetime) -> None:
@@ -98,7 +102,7 @@ class Story:
             return
         text = sentence(told)
         if text:
-            self.tell(told.at, TROUBLE if told.what == "set_aside" else DAEMON, told.contact or told.mailbox, text)
+            self.tell(now, TROUBLE if told.what == "set_aside" else DAEMON, told.contact or told.mailbox, text)
 
     def heading(self, text: str) -> None:
         """A paragraph between the lines."""
