@@ -63,6 +63,7 @@ class Station:
     retry_at: dict[str, datetime] = field(default_factory=dict)
     paced: Pace = field(default_factory=lambda: Pace(None))
     planned: datetime | None = None
+    waits_told: str = ""
     lost: bool = False
 
 
@@ -140,10 +141,30 @@ async def next_turn(station: Station) -> datetime:
     """When there will be something to do, as far as anybody knows now."""
     async with station.live.database.read() as conn:
         wake_at = await agenda.next_wake(conn, station.name)
+    _tell_wait(station, wake_at)
     moments = [station.clock.now() + station.poll, *station.retry_at.values()]
     if wake_at is not None:
         moments.append(wake_at)
     return min(moments)
+
+
+def _tell_wait(station: Station, wake_at: datetime | None) -> None:
+    """Say once what the mailbox waits for; trouble has said so itself."""
+    if station.troubles:
+        return
+    if wake_at is None:
+        waits = "nothing is planned; listening for mail"
+    elif station.paced.count == 0 and station.paced.next_at is not None and wake_at >= station.paced.next_at:
+        waits = f"the next message waits until {_clock_time(wake_at)}: {station.paced.reason}"
+    else:
+        waits = f"nothing is due before {_clock_time(wake_at)}; listening for mail"
+    if waits != station.waits_told:
+        station.waits_told = waits
+        station.tell(Note("info", station.name, waits))
+
+
+def _clock_time(at: datetime) -> str:
+    return f"{at.astimezone():%a %d %b %H:%M}"
 
 
 # The inbox -------------------------------------------------------------------------------------------
