@@ -84,7 +84,8 @@ class Story:
         if local.date() != self._day:
             self._day = local.date()
             self._console.print(Text(f"\n{local:%A}, {local:%B} {local.day}", style="bold"))
-        line = Text(f"  {local:%H:%M} ", style="dim")
+        line = Text()
+        line.append(f"  {local:%H:%M} ", style="dim")
         line.append(f"{mark.sign} ", style=mark.style)
         line.append(f"{self._names.get(who, who):<15} ", style="bold")
         line.append(text, style=mark.style)
