@@ -15,7 +15,7 @@ from sequencer.operations.live import Live
 from sequencer.store import contacts, mailboxes, suppressions
 from sequencer.store.conversations import in_conversation
 from sequencer.store.mailboxes import MailboxRow, MailboxState
-from sequencer.workspace.calendars import calendar_for
+from sequencer.workspace.calendars import UnknownPlace, calendar_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +83,15 @@ async def _question(
         return Question(None, None, f"sequences/{enrollment.sequence}.yaml is no longer in the workspace")
     if mailbox is None:
         return Question(None, None, f"the mailbox {enrollment.mailbox} is no longer in config.yaml")
+    try:
+        calendar = calendar_for(contact, sequence, mailbox)
+    except UnknownPlace as error:  # a zone that this machine does not know (any more) is one person's trouble
+        return Question(None, None, f"{error.message}; {error.hint}")
     earlier = await live.earlier(conn, enrollment)
     config = live.workspace.config
     facts = Facts(
         contact=contact,
-        calendar=calendar_for(contact, sequence, mailbox),
+        calendar=calendar,
         inbox_read_at=box.inbox_read_at if box is not None else None,
         suppressed=suppressed,
         hold=box.reason if box is not None and box.state is not MailboxState.OK else "",
