@@ -6,8 +6,8 @@ jitter between two messages, and a daily number that grows while the mailbox is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Final
@@ -40,10 +40,9 @@ def pace(limits: Limits, sent: Sequence[datetime], began: datetime | None, now: 
 
     `began` is when the mailbox sent its first message ever (None: not yet); the ramp-up counts from there.
     """
-    day_cap = _day_cap(limits, began, now)
     rooms = [
         _room(sent, now, HOUR, limits.per_hour, "an hour"),
-        _room(sent, now, DAY, day_cap, "a day (ramp-up)" if day_cap != limits.per_day else "a day"),
+        _day_room(limits, sent, began, now),
         _gap(limits, sent, now),
     ]
     closed = [room for room in rooms if room.count == 0]
@@ -53,14 +52,52 @@ def pace(limits: Limits, sent: Sequence[datetime], began: datetime | None, now: 
     return Pace(min(counts) if counts else None)
 
 
+def places(limits: Limits, sent: Sequence[datetime], began: datetime | None, opens: datetime) -> Iterator[datetime]:
+    """For a queue of those who have to wait, in order: the earliest instant at which each may get its turn, from
+    `opens` on. Endless; never goes back.
+
+    Every gap is taken to be the shortest, so some have to wait a little longer than they are told here; but no turn
+    passes while the one whose turn it is still sleeps.
+    """
+    left, at = list(sent), opens
+    while True:
+        at = max(at, *_openings(limits, left, began, at))
+        began = began or at
+        left.append(at)
+        yield at
+
+
+def _openings(limits: Limits, left: Sequence[datetime], began: datetime | None, at: datetime) -> Iterator[datetime]:
+    """When each limit allows one more message than have left, `at` or later."""
+    if limits.per_hour is not None and len(left) >= limits.per_hour:
+        yield left[-limits.per_hour] + HOUR
+    if limits.gap is not None and left:
+        yield left[-1] + timedelta(seconds=limits.gap[0])
+    yield _day_opens(limits, left, began, at)
+
+
+def _day_opens(limits: Limits, left: Sequence[datetime], began: datetime | None, at: datetime) -> datetime:
+    """A message drops out of the window, or the ramp-up grows by a day."""
+    while (cap := _day_cap(limits, began, at)) is not None and len(left) >= cap and left[-cap] + DAY > at:
+        drops_out = left[-cap] + DAY
+        grows = at + DAY - (at - began) % DAY if limits.ramp_up is not None and began is not None else drops_out
+        at = min(drops_out, grows)
+    return at
+
+
 def _room(sent: Sequence[datetime], now: datetime, window: timedelta, limit: int | None, per: str) -> Pace:
     if limit is None:
         return Pace(None)
     recent = [at for at in sent if at > now - window]
     if len(recent) < limit:
         return Pace(limit - len(recent))
-    frees = recent[len(recent) - limit] if limit else now
-    return Pace(0, frees + window, f"the mailbox sends at most {limit} {per}")
+    return Pace(0, recent[len(recent) - limit] + window, f"the mailbox sends at most {limit} {per}")
+
+
+def _day_room(limits: Limits, sent: Sequence[datetime], began: datetime | None, now: datetime) -> Pace:
+    cap = _day_cap(limits, began, now)
+    room = _room(sent, now, DAY, cap, "a day" if cap == limits.per_day else "a day (ramp-up)")
+    return replace(room, next_at=_day_opens(limits, sent, began, now)) if room.count == 0 else room
 
 
 def _day_cap(limits: Limits, began: datetime | None, now: datetime) -> int | None:
