@@ -41,15 +41,19 @@ async def _listen(station: Station) -> None:
         return
     line = ImapLine(imap_account(mailbox))
     try:
-        if isinstance(await line.open(), Unreachable) or isinstance(await line.examine(INBOX), NoFolder):
+        if isinstance(await line.open(), Unreachable):
             return
+        state = await line.examine(INBOX)
+        if isinstance(state, NoFolder):
+            return
+        seen = max([state.uidnext - 1, *await line.uids_after(INBOX, state.uidnext - 1)])
         station.wake.set()  # something may have come before we listened
         while station.live.mailbox(station.name) is mailbox:
             match await line.wait_for_push(INBOX, LISTEN_FOR):
                 case Pushed():
                     station.wake.set()
                     # The announcement is used up by looking; the worker reads on its own connection.
-                    await line.examine(INBOX)
+                    seen = max([seen, *await line.uids_after(INBOX, seen)])
                 case Quiet(idle=False):
                     return
                 case Quiet():

@@ -136,11 +136,12 @@ async def _hear(conn: AsyncConnection, case: _Case, receipt: Receipt) -> None:
     if unwanted:
         reason = f"they asked on {case.at:%Y-%m-%d}: {_first_words(case.reading.text)}"
         await suppressions.add(conn, case.contact.email, reason, f"message {case.message}", case.now)
+    others = [other.id for other in await enrollments.active_of(conn, case.contact.id)]
     await _apply(conn, case, case.found.enrollment.id, lambda en: _reply_events(case, en), case.contact, receipt)
     elsewhere = f"they replied in {case.found.enrollment.sequence}"
-    for other in await enrollments.active_of(conn, case.contact.id):
-        if other.id != case.found.enrollment.id:
-            await _apply(conn, case, other.id, lambda en: _pause(case, en, elsewhere), case.contact, receipt)
+    for other in others:
+        if other != case.found.enrollment.id:
+            await _apply(conn, case, other, lambda en: _pause(case, en, elsewhere), case.contact, receipt)
     if case.clues.domain:
         await _pause_colleagues(conn, case, receipt)
 
