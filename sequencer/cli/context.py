@@ -30,7 +30,7 @@ Emails = Annotated[list[str], typer.Argument(metavar="EMAIL...", help="The conta
 OneSequence = Annotated[
     str, typer.Option("--sequence", metavar="SEQUENCE", help="Only in this sequence; else in all that are open.")
 ]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the history.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it stands in the history.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,7 +294,9 @@ def _print_task(one: ToDo, zone: ZoneInfo) -> None:
 def done(
     ctx: typer.Context,
     number: Annotated[int, typer.Argument(metavar="ID", help="The number that `tasks` shows.")],
-    outcome: Annotated[str, typer.Option("--outcome", help="What came of it; it stands in the history.")] = "",
+    outcome: Annotated[
+        str, typer.Option("--outcome", metavar="TEXT", help="What came of it; it stands in the history.")
+    ] = "",
     not_reached: Annotated[
         bool,
         typer.Option("--not-reached", help="Nobody was reached, or it was not needed: it does not count as a touch."),
@@ -334,8 +336,12 @@ def read(
     today: Annotated[
         str, typer.Option("--today", metavar="DATE", help="Read as if on this day; else on the day it was written.")
     ] = "",
-    language: Annotated[str, typer.Option("--language", help="The contact's language: en, de, fr …")] = "",
-    timezone: Annotated[str, typer.Option("--timezone", help="The contact's zone: America/Denver …")] = "UTC",
+    language: Annotated[
+        str, typer.Option("--language", metavar="CODE", help="The contact's language: en, de, fr …")
+    ] = "",
+    timezone: Annotated[
+        str, typer.Option("--timezone", metavar="ZONE", help="The contact's zone: America/Denver …")
+    ] = "UTC",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, one line a file.")] = False,
 ) -> None:
     """What the inbox reader makes of a mail: its kind, the fresh text, the date they name, and why."""

@@ -33,7 +33,7 @@ def run(
         bool, typer.Option("--once", help="Read the inboxes, do what is due, and end: for cron, or to try it out.")
     ] = False,
     log_format: Annotated[
-        LogFormat, typer.Option("--log-format", help="plain lines for people, or one JSON object a line.")
+        LogFormat, typer.Option("--log-format", help="Plain lines for people, or one JSON object a line.")
     ] = "plain",
 ) -> None:
     """Send what is due, watch the inboxes, and go on until Ctrl-C: the message in hand is finished first."""

@@ -207,5 +207,7 @@ def _line(one: Turned | Kept, ahead: dict[int, str]) -> str:
     if going.status.ended:
         reason = f": {going.reason}" if going.reason else ""
         return f"{one.email}: {going.sequence} is {going.status}{reason}"
-    state = "goes on; " if going.status == "active" else "is "  # what is next begins with “paused” or “snoozed”
+    if going.status == "paused":
+        return f"{one.email}: {going.sequence} is paused: {going.reason}"
+    state = "goes on; " if going.status == "active" else "is "  # what is next begins with “snoozed”
     return f"{one.email}: {going.sequence} {state}{ahead[going.id]}"

@@ -152,6 +152,9 @@ def _next(decision: Decision, enrollment: Enrollment, plan: Plan | None, zone: Z
         case Held():
             what = _named(plan, decision.step)
             return decision.step, decision.due_at, f"{what} is due and held", ()
+        case Wait(until=None) if enrollment.status is Status.PAUSED:
+            step = decision.step or enrollment.position.step
+            return step, None, f"nothing until somebody resumes; then {_named(plan, step)}", ()
         case Wait(until=None):
             return decision.step or enrollment.position.step, None, _sentence(decision.reason), ()
         case Wait(until=datetime() as until):
