@@ -30,7 +30,6 @@ HEAVY = (
     "dateparser",
     "phonenumbers",
     "dns",
-    "asyncio",
 )
 
 
