@@ -35,11 +35,19 @@ class Done:
 
 
 async def to_dos(conn: AsyncConnection, live: Live, *, everything: bool = False, limit: int = 1000) -> list[ToDo]:
-    """The open tasks, the longest due first; with `everything` also those done or dropped."""
+    """The tasks that a plan waits for, the longest due first; with `everything` also those done or dropped."""
     found = await tasks.listing(conn, everything=everything, limit=limit)
     people = await contacts.by_ids(conn, {task.contact_id for task in found}, live.defaults)
     going = await enrollments.by_ids(conn, {task.enrollment_id for task in found})
-    return [_to_do(live, task, people[task.contact_id], going[task.enrollment_id].enrollment) for task in found]
+    return [
+        _to_do(live, task, people[task.contact_id], enrollment)
+        for task in found
+        if _waits_for(enrollment := going[task.enrollment_id].enrollment, task) or everything
+    ]
+
+
+def _waits_for(enrollment: Enrollment, task: Task) -> bool:
+    return enrollment.task is not None and enrollment.task.task == task.id
 
 
 def _to_do(live: Live, task: Task, contact: Contact, enrollment: Enrollment) -> ToDo:

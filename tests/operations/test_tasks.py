@@ -95,7 +95,9 @@ async def test_a_task_that_the_plan_no_longer_waits_for_leaves_the_list(live: Li
     anna, task = await asked(live)
     # The daemon moved on without the list having been told.
     await happen(live, anna.id, e.Stopped(at=MONDAY, reason="unsubscribed"))
+    assert await listed(live) == []
+    assert [one.task.status for one in await listed(live, everything=True)] == [TaskStatus.OPEN]
     refused = await to_dos.done(live, task, "reached her", MONDAY)
     assert isinstance(refused, Refusal)
     assert "does not wait for it any more" in refused.reason
-    assert await listed(live) == []
+    assert [one.task.status for one in await listed(live, everything=True)] == [TaskStatus.DROPPED]
