@@ -445,7 +445,9 @@ def _week_of_period(_: Scene, row: Row) -> Piece | None:
             start = calendar.week_span(period.last)[0]
             if start + timedelta(days=3) >= period.last:
                 start -= timedelta(days=7)
-        return _span((start, start + timedelta(days=7)), "week", max(start, period.first)) if start < period.last else None
+        return (
+            _span((start, start + timedelta(days=7)), "week", max(start, period.first)) if start < period.last else None
+        )
     if unit.unit == "weekend":
         day = calendar.nth_weekday(period.first, period.last, 5, number)
         return _span((day, day + timedelta(days=2)), "weekend") if day else None
@@ -565,7 +567,9 @@ def _later_in(scene: Scene, row: Row) -> Piece | None:
         return None
     start = max(scene.today, period.first)
     left = (period.last - start).days
-    return _span((start, period.last), period.unit, pick=start + timedelta(days=max(left // 2, 0))) if left > 0 else None
+    return (
+        _span((start, period.last), period.unit, pick=start + timedelta(days=max(left // 2, 0))) if left > 0 else None
+    )
 
 
 # Weekdays -----------------------------------------------------------------------------------------
@@ -707,7 +711,10 @@ _FIRST: Final = _rules(
     (r"B? o? t? [Mm] t? [NO] [-uvn] t? [NO] (?: ,? f? Y )?", _days_of_month),
     (r"B? o? t? [NO] [-uvn] o? t? [NO] f? t? [Mm] (?: [,f]? Y )?", _days_of_month),
     (r"[NO] [-/] [Mm] [-/] N", _day_of_month),
-    (r"(?: [Ww] [,-]? )? o? t? (?<! [Mm] ) (?<! [Mm] [,-] ) [NO] U? f? t? [-/,]? [Mm] (?: [,/-]? f? Y | ,? N (?!U) )", _day_of_month),
+    (
+        r"(?: [Ww] [,-]? )? o? t? (?<! [Mm] ) (?<! [Mm] [,-] ) [NO] U? f? t? [-/,]? [Mm] (?: [,/-]? f? Y | ,? N (?!U) )",
+        _day_of_month,
+    ),
     (r"(?: [Ww] [,-]? )? o? t? [Mm] [,/-]? t? [NO] ,? f? (?: Y | N (?!U) )", _day_of_month),
     (r"[Mm] [-/] [NO] [-/] (?: Y | N )", _day_of_month),
     (r"Y [-/,f]? t? [Mm] [-/,]? t? [NO]", _day_of_month),
@@ -764,7 +771,7 @@ _THIRD: Final = _rules(
     (r"D [-uv] o? t? [NO] (?! [U] )", _day_to_number),
     (r"(?<= [ouaBbv] ) t? O (?! [UWfr.] ) | t O (?! [UWfr.] )", _day_number),
     (r"[lF] f? t? [DP]", _later_in),
-    (r"B? o? t? [DP] ,? [-uv] o? t? [DP] i? | B o? t? [DP] n o? t? [DP]", _range),
+    (r"B? o? t? [DP] ,? [-uv] o? t? [DP] i? | [BI] o? t? [DP] n o? t? [DP]", _range),
     (r"[uv] o? t? [DP] i? | o [uv] t? [DP] i?", _until),
     (r"[DP] i", _inclusive),
     (r"a o? t? [DP]", _after),

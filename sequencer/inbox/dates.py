@@ -64,7 +64,7 @@ def find_named(text: str, today: date, language: str = "", zone_order: ZoneOrder
             if day is not None:
                 ahead.append((days, day))
         if ahead:
-            days, day = _best(text, ahead, words)
+            days, day = _best(text, ahead, words, today)
             return day, days
     return None
 
@@ -115,7 +115,9 @@ def _day_ahead(days: Days, today: date) -> date | None:
     return day if 0 <= (day - today).days <= HORIZON else None
 
 
-def _best(text: str, ahead: list[tuple[Days, date]], words: Words) -> tuple[Days, date]:
+def _best(text: str, ahead: list[tuple[Days, date]], words: Words, today: date) -> tuple[Days, date]:
+    later = [candidate for candidate in ahead if candidate[1] > today]
+    ahead = later or ahead
     if len(ahead) == 1 or words.triggers is None:
         return ahead[0]
     triggers = [found.span() for found in words.triggers.finditer(fold(text))]

@@ -90,10 +90,14 @@ def read_intent(
     named = find_named(words, today, language, zone_order)
     day, days = named if named else (None, None)
     kind, confidence, hit = _decide(answer, subject, day, days, today)
+    if kind == "not_now" and day == today:
+        day = None
+    referred = _referred(answer, kind) if kind in ("wrong_person", "reply", "not_interested") else ""
+    if kind == "reply" and "@" in referred and confidence < 0.6:
+        kind, confidence = "wrong_person", 0.7
     label, label_hit = _label(answer, labels)
     if label_hit is not None:
         confidence = max(confidence, 0.85)
-    referred = _referred(answer, kind) if kind in ("wrong_person", "reply", "not_interested") else ""
     return Intent(
         kind,
         label,
@@ -106,7 +110,7 @@ def read_intent(
 
 
 def _prepare(words: str, language: str, extra: Phrases | None) -> _Answer:
-    folded = fold(words)
+    folded = _ADDRESS.sub(lambda found: "x" * len(found.group()), fold(words))
     languages = _languages(words, language)
     phrases = tuple(phrases_of(code) for code in languages) + ((extra,) if extra else ())
     return _Answer(words, folded, tuple(statements(folded, languages)), phrases)
@@ -229,7 +233,7 @@ def _decide(answer: _Answer, subject: str, day: date | None, days: Days | None, 
         very_far=day is not None and day - today >= _VERY_FAR,
         dated=day is not None,
     )
-    if days is not None and day is not None and _is_nothing_but(answer, days):
+    if days is not None and day is not None and day > today and _is_nothing_but(answer, days):
         kind = "not_now" if signs.far else "interested"
         return kind, 0.85, _Hit(3, days.words)
     if answer_to_back_off := _answer_to_back_off(answer, subject, signs):
@@ -296,7 +300,8 @@ def _is_far(day: date | None, days: Days | None, today: date) -> bool:
 
 def _is_nothing_but(answer: _Answer, days: Days) -> bool:
     """Whether the whole answer is a date: "In two weeks please"."""
-    return len(answer.statements) == 1 and len(answer.statements[0]) <= len(days.words) + 8
+    spaced = days.words.isascii() or " " in answer.text.strip()
+    return len(answer.statements) == 1 and len(answer.statements[0]) <= len(days.words) + (8 if spaced else 3)
 
 
 def _answer_to_back_off(answer: _Answer, subject: str, signs: _Signs) -> _Verdict | None:

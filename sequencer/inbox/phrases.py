@@ -204,8 +204,8 @@ class _Reader:
             body, _ = self.sequence("]")
             gap = _GAP if self.spaced and self._at < len(self._tokens) and self._tokens[self._at].isspace() else ""
             if first or gap_done or not pending:
-                return f"(?:{body}{gap})?", (), "\x00" if gap else ""
-            return f"(?:{pending}{body})?", (), ""
+                return f"(?:(?:{body}){gap})?", (), "\x00" if gap else ""
+            return f"(?:{pending}(?:{body}))?", (), ""
         if token in (")", "]"):
             raise PhraseProblem(self._source, "a bracket is closed that was not opened")
         if token == "*":
