@@ -65,6 +65,7 @@ class Station:
     planned: datetime | None = None
     waits_told: str = ""
     lost: bool = False
+    dropped: bool = False  # the connection to the inbox broke in the last turn
 
 
 @dataclass(slots=True)
@@ -131,8 +132,12 @@ async def take_turn(station: Station) -> Turn:
         await _note_state(station, now)
         await _send(station, mailbox, now, turn)
         await _file(station, now)
+        station.dropped = False
     except ConnectionLost as error:
-        await _inbox_lost(station, Unreachable("network", str(error), temporary=True), now)
+        # Servers end connections all the time: once in a row, that is no trouble, only a reason to connect again.
+        turn.again = not station.dropped
+        await _inbox_lost(station, Unreachable("network", str(error), temporary=True), now, told=station.dropped)
+        station.dropped = True
     await _note_state(station, now)
     return turn
 
@@ -202,10 +207,12 @@ async def _inbox_line(station: Station, mailbox: Mailbox, now: datetime) -> Imap
     return line
 
 
-async def _inbox_lost(station: Station, why: Unreachable, now: datetime) -> None:
+async def _inbox_lost(station: Station, why: Unreachable, now: datetime, *, told: bool = True) -> None:
     line, station.inbox, station.watched = station.inbox, None, None
     if line is not None:
         await line.close()
+    if not told:
+        return
     _trouble(station, "imap", Trouble(f"the inbox cannot be read: {why.message}", why.temporary, SHORT_WAIT), now)
 
 
