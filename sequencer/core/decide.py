@@ -8,14 +8,15 @@ the next step follows from the definition and the enrollment, so an edited file 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final, assert_never
 
 from sequencer.core import events as e
 from sequencer.core import timing
 from sequencer.core.condition import condition_holds
 from sequencer.core.decisions import (
+    Case,
     Continue,
     CreateTask,
     Decision,
@@ -28,15 +29,14 @@ from sequencer.core.decisions import (
     Wait,
     Wake,
 )
-from sequencer.core.lines import after_step, locate
+from sequencer.core.due import due_for, forbidden, too_late
+from sequencer.core.lines import after_step, destination, locate
 from sequencer.core.model import (
     BACK_OFF,
-    MAIN_LINE,
     Away,
     Email,
     Ending,
     Enrollment,
-    Fields,
     GoTo,
     InFlight,
     MoveTo,
@@ -47,7 +47,6 @@ from sequencer.core.model import (
     Step,
     Stop,
     Task,
-    When,
 )
 
 # The state table ----------------------------------------------------------------------------------
@@ -82,10 +81,6 @@ TRANSITIONS: Final[Mapping[type[Any], Mapping[Status, Status]]] = {
     e.Stopped: _all_to(_S, *_OPEN),
     e.Finished: _all_to(_F, *_OPEN, _S, _F),  # won or lost may be learned after the end
 }
-
-
-EDIT_SPREAD: Final = timedelta(days=1)
-"""What an edit makes due at once is spread over this."""
 
 
 class Impossible(ValueError):
@@ -125,9 +120,11 @@ def evolve(enrollment: Enrollment, event: e.Event, definition: str = "") -> Enro
         status=status,
         reason=enrollment.reason if status is enrollment.status else "",
         version=enrollment.version + 1,
-        definition=definition or enrollment.definition,
     )
-    return _apply(moved, event)
+    after = _apply(moved, event)
+    placed = after.position != enrollment.position or getattr(event, "position", None) is not None
+    # What only happened to somebody does not move them into the live file: their place is still one of the earlier.
+    return replace(after, definition=definition) if placed and definition else after
 
 
 def fold(enrollment: Enrollment, events: tuple[e.Event, ...], definition: str = "") -> Enrollment:
@@ -140,8 +137,9 @@ def fold(enrollment: Enrollment, events: tuple[e.Event, ...], definition: str = 
 def _apply(en: Enrollment, event: e.Event) -> Enrollment:
     match event:
         case e.AttemptStarted():
-            flight = InFlight(event.step, event.message_id, event.attempt, event.variant)
-            return replace(en, in_flight=flight, retry_at=None)
+            here = event.position or en.position
+            flight = InFlight(event.step, event.message_id, event.attempt, event.variant, here)
+            return replace(en, in_flight=flight, retry_at=None, position=here)
         case e.Accepted() | e.InDoubt():
             return _touched_by_mail(en, event)
         case e.Deferred():
@@ -151,14 +149,17 @@ def _apply(en: Enrollment, event: e.Event) -> Enrollment:
         case e.NotDelivered():
             return _returned(en, event)
         case e.TaskCreated():
-            return replace(en, task=OpenTask(event.step, event.kind, event.task))
+            here = event.position or en.position
+            return replace(en, task=OpenTask(event.step, event.kind, event.task, here), position=here)
         case e.TaskDone():
-            touch = event.at if event.touched else en.last_touch_at
-            return _advance(replace(en, task=None, last_touch_at=touch), event.next)
+            return _task_done(en, event)
         case e.Skipped():
             return _advance(en, event.next)
         case e.Branched():
-            return replace(_advance(en, event.to), returns=event.returns, task=None, snoozed_until=None)
+            back = len(event.returns) < len(en.returns)  # at the end of a branch, not back to the start of a loop
+            taken = en.taken if back else {s: line for s, line in en.taken.items() if line != event.to.line}
+            there = replace(_advance(en, event.to), returns=event.returns, task=None, snoozed_until=None)
+            return replace(there, taken=taken)
         case e.Enrolled():
             raise Impossible("enrolled twice")
         case _:
@@ -179,8 +180,8 @@ def _apply_turn(
 ) -> Enrollment:
     match event:
         case e.Replied():
-            threaded = _with_newest(en, event.message_id)
-            return replace(threaded, last_sign_at=event.at, interested=en.interested or event.kind == "interested")
+            here = replace(_with_newest(en, event.message_id), last_sign_at=event.at, away=_until(en.away, event.at))
+            return replace(here, interested=en.interested or event.kind == "interested")
         case e.HandWritten():
             return replace(_with_newest(en, event.message_id), last_touch_at=event.at)
         case e.NoticeReceived():
@@ -191,9 +192,9 @@ def _apply_turn(
             return replace(en, reason=event.reason, snoozed_until=None)
         case e.Resumed():
             woken = en.snoozed_until is not None and en.snoozed_until <= event.at
-            return replace(
-                en, snoozed_until=None, not_before=en.snoozed_until if woken else event.at, retry_at=None, tries=0
-            )
+            going = replace(en, snoozed_until=None, not_before=en.snoozed_until if woken else event.at)
+            ready = min(en.ready_at, event.at) if en.ready_at is not None else None
+            return replace(going, ready_at=ready, retry_at=None, tries=0)
         case e.Snoozed():
             asleep = replace(en, snoozed_until=event.until, reason=event.reason)
             if event.to is None:
@@ -223,9 +224,26 @@ def _touched_by_mail(en: Enrollment, event: e.Accepted | e.InDoubt) -> Enrollmen
         emails_sent=en.emails_sent + 1,
         sent_variants=variants,
         backed_off=en.backed_off or event.step == BACK_OFF,
+        taken={**en.taken, event.step: en.in_flight.position.line},
     )
-    # Somebody may have branched or snoozed to another step while the message was in the air.
-    return _advance(sent, event.next) if en.position.step == event.step or event.step == BACK_OFF else sent
+    return _onwards(sent, en.in_flight.position, event.next)
+
+
+def _task_done(en: Enrollment, event: e.TaskDone) -> Enrollment:
+    """A task that the plan no longer waits for is a touch all the same."""
+    touched = replace(en, last_touch_at=event.at if event.touched else en.last_touch_at)
+    task = en.task
+    if task is None or task.task != event.task:
+        return touched
+    done = replace(touched, task=None, taken={**en.taken, event.step: task.position.line})
+    return _onwards(done, task.position, event.next)
+
+
+def _onwards(en: Enrollment, taken_at: Position, following: Position) -> Enrollment:
+    """Past a step that was taken; somebody may have branched or snoozed to another one meanwhile."""
+    returns = tuple(following if back == taken_at else back for back in en.returns)
+    here = replace(en, returns=returns)
+    return _advance(here, following) if en.position == taken_at else here
 
 
 def _advance(en: Enrollment, position: Position) -> Enrollment:
@@ -233,9 +251,25 @@ def _advance(en: Enrollment, position: Position) -> Enrollment:
 
 
 def _returned(en: Enrollment, event: e.NotDelivered) -> Enrollment:
-    backed_off = en.backed_off and event.step != BACK_OFF
-    again = replace(_advance(en, event.position), in_flight=None, backed_off=backed_off, returned=en.returned + 1)
-    return replace(again, ready_at=event.retry_at, retry_at=event.retry_at)
+    flying = en.in_flight is not None and en.in_flight.message_id == event.message_id
+    again = replace(en, returned=en.returned + 1, taken={s: line for s, line in en.taken.items() if s != event.step})
+    if flying:
+        return replace(again, in_flight=None, retry_at=event.retry_at)
+    if event.step == BACK_OFF:
+        again = replace(again, backed_off=False)
+    elif en.position.after == event.step and en.in_flight is None:
+        again = _advance(again, event.position)
+    else:
+        return replace(en, returned=en.returned + 1)  # the plan has gone on since: it is not taken back
+    sent = max(0, en.emails_sent - 1)
+    # Nobody has seen a thread whose only message came back: the next one begins it anew, without “Re:”.
+    thread = en.thread if sent else None
+    return replace(again, ready_at=event.retry_at, retry_at=event.retry_at, emails_sent=sent, thread=thread)
+
+
+def _until(away: tuple[Away, ...], at: datetime) -> tuple[Away, ...]:
+    """Who writes is there: the absences end with it."""
+    return tuple(Away(each.since, min(each.until, at)) for each in away if each.since < at)
 
 
 def _with_newest(en: Enrollment, message_id: str) -> Enrollment:
@@ -248,24 +282,10 @@ def _with_newest(en: Enrollment, message_id: str) -> Enrollment:
 # What happens next --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """One question put to the rules."""
-
-    sequence: Sequence
-    enrollment: Enrollment
-    facts: Facts
-    now: datetime
-    position: Position
-    step: Step | None
-    fields: Fields = field(default_factory=dict)
-
-
 def decide(sequence: Sequence, enrollment: Enrollment, facts: Facts, now: datetime) -> Decision:
     """The one next action, or what it waits for, or what holds it. Pure: the same question, the same answer."""
     position, step = locate(sequence, enrollment.position, facts.earlier)
-    fields = {**facts.contact.fields, **enrollment.fields}
-    case = _Case(sequence, enrollment, facts, now, position, step, fields)
+    case = Case(sequence, enrollment, facts, now, position, step)
     for rule in RULES:
         decision = rule(case)
         if decision is not None:
@@ -275,34 +295,36 @@ def decide(sequence: Sequence, enrollment: Enrollment, facts: Facts, now: dateti
 
 def next_position(sequence: Sequence, enrollment: Enrollment, earlier: Sequence | None = None) -> Position:
     """Where the plan stands once the present step is done, e.g. when the rep has done a task."""
-    position, step = locate(sequence, enrollment.position, earlier)
-    return position if step is None else after_step(sequence, position)
+    stand = enrollment.task.position if enrollment.task is not None else enrollment.position
+    position, step = locate(sequence, stand, earlier)
+    # A step that is gone has been taken over by the one behind it, which is still to be taken.
+    return after_step(sequence, position) if step is not None and position.step == stand.step else position
 
 
-def _ended(case: _Case) -> Decision | None:
+def _ended(case: Case) -> Decision | None:
     en = case.enrollment
     if not en.status.ended:
         return None
     return Wait(None, f"{en.status}: {en.reason}" if en.reason else str(en.status))
 
 
-def _in_flight(case: _Case) -> Decision | None:
+def _in_flight(case: Case) -> Decision | None:
     flight = case.enrollment.in_flight
     if flight is None:
         return None
     return Held("a message is on its way and its outcome is not known yet", None, flight.step)
 
 
-def _suppressed(case: _Case) -> Decision | None:
+def _suppressed(case: Case) -> Decision | None:
     return End(f"suppressed: {case.facts.suppressed}", stopped=True) if case.facts.suppressed else None
 
 
-def _paused(case: _Case) -> Decision | None:
+def _paused(case: Case) -> Decision | None:
     en = case.enrollment
     return Wait(None, f"paused: {en.reason}", case.position.step) if en.status is Status.PAUSED else None
 
 
-def _snoozed(case: _Case) -> Decision | None:
+def _snoozed(case: Case) -> Decision | None:
     en = case.enrollment
     if en.status is not Status.SNOOZED:
         return None
@@ -311,39 +333,37 @@ def _snoozed(case: _Case) -> Decision | None:
     return Wake()
 
 
-def _task_open(case: _Case) -> Decision | None:
+def _task_open(case: Case) -> Decision | None:
     task = case.enrollment.task
     return Wait(None, f"waiting for the rep: {task.kind}", task.step) if task is not None else None
 
 
-def _step_due(case: _Case) -> Decision | None:
+def _step_due(case: Case) -> Decision | None:
     """The present step of the line: its time, then whether it makes sense, then what forbids it."""
     step = case.step
     if step is None or (case.enrollment.backed_off and not case.enrollment.position.step):
         return None  # used up; steps appended after the back-off message are not for them
-    due = _due(case, step.when, step.id)
+    then = after_step(case.sequence, case.position)
+    if step.id in case.enrollment.taken:
+        return Skip(step.id, "taken before; the file has been put into another order since", then)
+    due = due_for(case, step.when, step.id)
     if not isinstance(due, timing.Due):
         return due
     if case.now < due.at:
         return Wait(due.at, f"waiting for {step.id}", step.id, due.reasons)
-    then = after_step(case.sequence, case.position)
-    if _too_late(case, step, due.at):
+    if too_late(case, step):
         return Skip(step.id, f"could not leave within {step.expires} after its due time", then)
     if step.only_if is not None and not condition_holds(step.only_if, case.facts.contact, case.enrollment.fields):
         return Skip(step.id, f"only if {step.only_if.text}", then)
     return _perform(case, step, due, then)
 
 
-def _too_late(case: _Case, step: Step, due_at: datetime) -> bool:
-    return step.expires is not None and case.now > timing.add_span(due_at, step.expires, case.facts.calendar)
-
-
-def _perform(case: _Case, step: Step, due: timing.Due, then: Position) -> Decision:
+def _perform(case: Case, step: Step, due: timing.Due, then: Position) -> Decision:
     match step.do:
         case Email():
-            return _forbidden(case, step.id, due.at) or SendEmail(step.id, step.do, due.at, then)
+            return forbidden(case, step.id, due.at) or SendEmail(step.id, step.do, due.at, case.position, then)
         case Task():
-            return CreateTask(step.id, step.do, due.at)
+            return CreateTask(step.id, step.do, due.at, case.position)
         case GoTo():
             to, returns = destination(case.sequence, step.do.target, then, case.enrollment.returns)
             return Continue(to, returns, f"{step.id} goes to {step.do.target}")
@@ -353,35 +373,38 @@ def _perform(case: _Case, step: Step, due: timing.Due, then: Position) -> Decisi
             assert_never(step.do)
 
 
-def _branch_used_up(case: _Case) -> Decision | None:
+def _branch_used_up(case: Case) -> Decision | None:
     if not case.enrollment.returns:
         return None
     *rest, back = case.enrollment.returns
     return Continue(back, tuple(rest), f"{case.position.line} is used up")
 
 
-def _back_off(case: _Case) -> Decision | None:
+def _back_off(case: Case) -> Decision | None:
     plan, en = case.sequence.back_off, case.enrollment
     if plan is None or en.backed_off or en.interested:
         return None
-    due = _due(case, plan.after, BACK_OFF)
+    due = due_for(case, plan.after, BACK_OFF)
     if not isinstance(due, timing.Due):
         return due
     if case.now < due.at:
         return Wait(due.at, "waiting for silence before the back-off message", BACK_OFF, due.reasons)
-    return _forbidden(case, BACK_OFF, due.at) or SendEmail(BACK_OFF, plan.email, due.at, case.position)
+    send = SendEmail(BACK_OFF, plan.email, due.at, case.position, case.position)
+    return forbidden(case, BACK_OFF, due.at) or send
 
 
-def _used_up(case: _Case) -> Decision | None:
-    plan = case.sequence.back_off
+def _used_up(case: Case) -> Decision | None:
+    plan, en = case.sequence.back_off, case.enrollment
+    answered = en.last_sign_at is not None and en.last_touch_at is not None and en.last_sign_at > en.last_touch_at
+    silent = en.backed_off and not answered
     ending: Ending | None = case.sequence.finally_
-    if plan is not None and case.enrollment.backed_off and plan.then is not None:
+    if plan is not None and silent and plan.then is not None:
         ending = plan.then
-    reason = "no answer to the back-off message" if case.enrollment.backed_off else "the steps are used up"
+    reason = "no answer to the back-off message" if silent else "the steps are used up"
     return End(reason, stopped=False) if ending is None else _end_with(ending, reason)
 
 
-RULES: Final[tuple[Callable[[_Case], Decision | None], ...]] = (
+RULES: Final[tuple[Callable[[Case], Decision | None], ...]] = (
     _ended,
     _in_flight,
     _suppressed,
@@ -403,84 +426,3 @@ def _end_with(ending: Ending, reason: str) -> Decision:
             return End(ending.reason or reason, stopped=True)
         case _:
             assert_never(ending)
-
-
-def destination(
-    sequence: Sequence, target: str, stand: Position, returns: tuple[Position, ...]
-) -> tuple[Position, tuple[Position, ...]]:
-    """Where `go_to: target` leads from `stand`, and where the plan goes on afterwards.
-
-    A branch returns to where the plan stood; going to a step of the main line forgets every return. Raises
-    KeyError for a target that is neither a branch nor a step (the checker refuses such files).
-    """
-    if target in sequence.lines:
-        steps = sequence.lines[target]
-        start = Position(target, steps[0].id if steps else "")
-    else:
-        found = sequence.find(target)
-        if found is None:
-            raise KeyError(target)
-        start = Position(found[0], target)
-    if start.line == MAIN_LINE:
-        return start, ()
-    if stand.line == start.line:
-        return start, returns
-    kept = tuple(back for back in returns if back.line != start.line)
-    return start, (*kept, stand)
-
-
-# Time and holds -----------------------------------------------------------------------------------
-
-
-def _due(case: _Case, when: When, key: str) -> timing.Due | Held | Wait:
-    """When a step may be taken: its wait, then the gap to any other touch, then hours, then the spread."""
-    facts, en = case.facts, case.enrollment
-    raw: datetime | timing.MissingDate
-    if en.ready_at is not None:
-        raw = en.ready_at
-    else:
-        raw = timing.due_at(when, en, case.fields, case.sequence.decision_cycle, facts.calendar)
-    if isinstance(raw, timing.MissingDate):
-        return Held(f"the contact has no date “{raw.field}”", None, key)
-    at, reasons = _not_before(case, raw)
-    slot = timing.next_allowed(at, facts.calendar)
-    if isinstance(slot, timing.NeverAllowed):
-        return Held(slot.reason, None, key)
-    spread = timing.spread_over(slot, facts.calendar, facts.spread, f"{en.id}:{key}:{en.emails_sent}")
-    return timing.Due(spread.at, (*reasons, *spread.reasons))
-
-
-def _not_before(case: _Case, at: datetime) -> tuple[datetime, tuple[str, ...]]:
-    facts, en = case.facts, case.enrollment
-    reasons: list[str] = []
-    if en.not_before is not None and en.not_before > at:
-        at = en.not_before
-    if facts.edited_at is not None and at < facts.edited_at:
-        any_time = timing.Calendar(facts.calendar.zone)
-        at = timing.spread_over(timing.Due(facts.edited_at), any_time, EDIT_SPREAD, f"{en.id}:edited").at
-        reasons.append("the sequence was edited: what that made due is spread over a day")
-    if facts.min_gap is not None and facts.last_touch_to_contact is not None:
-        gap_ends = timing.add_span(facts.last_touch_to_contact, facts.min_gap, facts.calendar)
-        if gap_ends > at:
-            at = gap_ends
-            reasons.append(f"{facts.min_gap} between two touches")
-    for away in en.away:
-        if away.since <= case.now and at < away.until:
-            at = away.until
-            reasons.append("they are away")
-    if en.retry_at is not None and en.retry_at > at:
-        at = en.retry_at
-        reasons.append("the server asked to try later")
-    return at, tuple(reasons)
-
-
-def _forbidden(case: _Case, key: str, due_at: datetime) -> Held | None:
-    """What holds an e-mail whose time has come. The order is the order of what a person wants to hear first."""
-    facts = case.facts
-    if facts.open_elsewhere:
-        return Held(facts.open_elsewhere, None, key, due_at)
-    if facts.hold:
-        return Held(facts.hold, facts.hold_until, key, due_at)
-    if facts.inbox_read_at is None or facts.inbox_read_at < due_at:
-        return Held("the inbox was not read to its end since this fell due", None, key, due_at)
-    return None

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from sequencer.core import events as e
 from sequencer.core import timing
-from sequencer.core.model import Contact, Email, Position, Sequence, Span, Task
+from sequencer.core.model import Contact, Email, Enrollment, Fields, Position, Sequence, Span, Step, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class SendEmail:
     step: str
     email: Email
     due_at: datetime
+    position: Position
     then: Position
 
 
@@ -49,6 +50,7 @@ class CreateTask:
     step: str
     task: Task
     due_at: datetime
+    position: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,23 @@ class Held:
 
 Action = SendEmail | CreateTask | Skip | Wake | Continue | MoveOn | End
 Decision = Action | Wait | Held
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question put to the rules: `position` and `step` are where the live file has them."""
+
+    sequence: Sequence
+    enrollment: Enrollment
+    facts: Facts
+    now: datetime
+    position: Position
+    step: Step | None
+
+    @property
+    def fields(self) -> Fields:
+        """The contact's fields with the enrollment's over them."""
+        return {**self.facts.contact.fields, **self.enrollment.fields}
 
 
 PlanStep = Skip | Wake | Continue | MoveOn | End

@@ -41,6 +41,7 @@ class AttemptStarted:
     variant: str
     subject: str
     due_at: datetime
+    position: Position | None = None  # where in the live file the step stands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +203,7 @@ class TaskCreated:
     task: int
     kind: str
     note: str
+    position: Position | None = None  # where in the live file the step stands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

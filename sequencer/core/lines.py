@@ -25,7 +25,7 @@ def locate(sequence: Sequence, position: Position, earlier: Sequence | None = No
     for successor in _followers(earlier, position):
         if (survivor := _in_line(sequence, position.line, successor)) is not None:
             return Position(position.line, successor, position.after), survivor
-    return Position(position.line, "", position.after), None
+    return _behind(sequence, position)
 
 
 def after_step(sequence: Sequence, position: Position) -> Position:
@@ -42,6 +42,30 @@ def start_of(sequence: Sequence) -> Position:
     return Position(MAIN_LINE, steps[0].id if steps else "")
 
 
+def destination(
+    sequence: Sequence, target: str, stand: Position, returns: tuple[Position, ...]
+) -> tuple[Position, tuple[Position, ...]]:
+    """Where `go_to: target` leads from `stand`, and where the plan goes on afterwards.
+
+    A branch returns to where the plan stood; going to a step of the main line forgets every return. Raises
+    KeyError for a target that is neither a branch nor a step (the checker refuses such files).
+    """
+    if target in sequence.lines:
+        steps = sequence.lines[target]
+        start = Position(target, steps[0].id if steps else "")
+    else:
+        found = sequence.find(target)
+        if found is None:
+            raise KeyError(target)
+        start = Position(found[0], target)
+    if start.line == MAIN_LINE:
+        return start, ()
+    if stand.line == start.line:
+        return start, returns
+    kept = tuple(back for back in returns if back.line != start.line)
+    return start, (*kept, stand)
+
+
 def _appended(sequence: Sequence, position: Position) -> tuple[Position, Step | None]:
     """Steps that were appended to the file after this line was used up are taken too."""
     if _in_line(sequence, position.line, position.after) is None:
@@ -50,6 +74,15 @@ def _appended(sequence: Sequence, position: Position) -> tuple[Position, Step | 
     if not following.step:
         return position, None
     return following, _in_line(sequence, position.line, following.step)
+
+
+def _behind(sequence: Sequence, position: Position) -> tuple[Position, Step | None]:
+    """A place that nothing is known of but the step before it: whatever stands behind that one now."""
+    steps = sequence.lines[position.line]
+    if not position.after:
+        first = steps[0] if steps else None
+        return Position(position.line, first.id if first is not None else ""), first
+    return _appended(sequence, Position(position.line, "", position.after))
 
 
 def _followers(earlier: Sequence | None, position: Position) -> list[str]:

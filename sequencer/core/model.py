@@ -280,6 +280,7 @@ class InFlight:
     message_id: str
     attempt: int
     variant: str = ""
+    position: Position = Position()
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +290,7 @@ class OpenTask:
     step: str
     kind: str
     task: int
+    position: Position = Position()
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,3 +336,4 @@ class Enrollment:
     interested: bool = False
     backed_off: bool = False
     sent_variants: Mapping[str, str] = field(default_factory=dict)  # step id -> template
+    taken: Mapping[str, str] = field(default_factory=dict)  # touches taken: step id -> line; a go_to back forgets them

@@ -12,9 +12,10 @@ from datetime import UTC, date, datetime, time
 from typing import Final, assert_never
 
 from sequencer.core import events as e
-from sequencer.core.decide import allowed, destination
-from sequencer.core.lines import locate
+from sequencer.core.decide import allowed
+from sequencer.core.lines import destination
 from sequencer.core.model import (
+    BACK_OFF,
     Continue,
     Enrollment,
     GoTo,
@@ -113,8 +114,7 @@ def _event_of(
         case Snooze():
             return _snoozed(reaction, sequence, enrollment, heard, calendar, now)
         case GoTo():
-            stand, _ = locate(sequence, enrollment.position)
-            to, returns = destination(sequence, reaction.target, stand, enrollment.returns)
+            to, returns = destination(sequence, reaction.target, enrollment.position, enrollment.returns)
             return e.Branched(at=now, to=to, returns=returns, reason=_paused_by(heard))
         case MoveTo():
             return e.Moved(at=now, to=reaction.sequence, reason=_paused_by(heard))
@@ -136,8 +136,7 @@ def _snoozed(
     until = max(until, now)
     if not reaction.then:
         return e.Snoozed(at=now, until=until, reason=reason)
-    stand, _ = locate(sequence, enrollment.position)
-    to, returns = destination(sequence, reaction.then, stand, enrollment.returns)
+    to, returns = destination(sequence, reaction.then, enrollment.position, enrollment.returns)
     return e.Snoozed(at=now, until=until, reason=reason, to=to, returns=returns)
 
 
@@ -152,7 +151,8 @@ def returned(
     enrollment: Enrollment, step: str, position: Position, reason: str, calendar: Calendar, now: datetime
 ) -> e.Event | None:
     """What a soft bounce of `step` changes: it is taken again later, unless the plan has gone on since."""
-    if enrollment.status.ended or enrollment.position.after != step or enrollment.in_flight is not None:
+    last = BACK_OFF if enrollment.backed_off else enrollment.position.after
+    if enrollment.status.ended or last != step or enrollment.in_flight is not None:
         return None
     if enrollment.returned >= MOST_RETURNS:
         return e.Paused(at=now, reason=f"{enrollment.returned} messages came back: {reason}")

@@ -135,6 +135,22 @@ def spread_over(due: Due, calendar: Calendar, spread: timedelta | None, key: str
     return Due(due.at + timedelta(seconds=seconds), due.reasons)
 
 
+def spread_allowed(instant: datetime, calendar: Calendar, most: timedelta, key: str) -> datetime:
+    """An instant within the next `most` of allowed time, evenly by the hash of the key, across hours and days."""
+    fraction = int.from_bytes(blake2b(key.encode(), digest_size=8).digest())
+    left = timedelta(microseconds=(most // timedelta(microseconds=1)) * fraction >> 64)
+    moment = instant
+    while True:
+        slot = next_allowed(moment, calendar)
+        if isinstance(slot, NeverAllowed):
+            return instant
+        room = _open_for(slot.at, calendar, left + timedelta(microseconds=1))
+        if room > left:
+            return slot.at + left
+        left -= room
+        moment = slot.at + room
+
+
 # What a phrase counts from --------------------------------------------------------------------------
 
 

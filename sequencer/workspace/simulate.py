@@ -160,6 +160,7 @@ def _send(play: _Play, action: SendEmail) -> None:
         variant=template,
         subject=template,
         due_at=action.due_at,
+        position=action.position,
     )
     accepted = e.Accepted(
         at=play.now,
@@ -176,7 +177,14 @@ def _send(play: _Play, action: SendEmail) -> None:
 
 def _task(play: _Play, action: CreateTask) -> None:
     task = action.task
-    created = e.TaskCreated(at=play.now, step=action.step, task=len(play.rows), kind=task.kind, note=task.note)
+    created = e.TaskCreated(
+        at=play.now,
+        step=action.step,
+        task=len(play.rows),
+        kind=task.kind,
+        note=task.note,
+        position=action.position,
+    )
     _record(play, created)
     kind = "text" if task.kind == "text" else "task"
     play.rows.append(Row(play.now, action.step, kind, task.kind, task.note))
