@@ -7,27 +7,26 @@ file the copies. Only this task uses the mailbox's connections, so pace, limits 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from sequencer.core.pace import Pace, pace
 from sequencer.daemon.clock import Clock
 from sequencer.daemon.telling import Note, Told
 from sequencer.mail.accounts import Unreachable
 from sequencer.mail.imap import ConnectionLost, ImapLine
 from sequencer.operations.accounts import imap_account, smtp_account
-from sequencer.operations.advance import Ready, advance
-from sequencer.operations.copies import file_copies
+from sequencer.operations.advance import advance
+from sequencer.operations.copies import AT_ONCE, file_copies
 from sequencer.operations.doubt import take_stock
 from sequencer.operations.inbox import Watched, find_folders, read_inbox
 from sequencer.operations.lines import MOST_LINES, Lines
 from sequencer.operations.live import Live
 from sequencer.operations.outcomes import REFUSED_AGAIN, Trouble
-from sequencer.operations.send import Office, send
-from sequencer.store import agenda, attempts, mailboxes
-from sequencer.store.agenda import Sleep
+from sequencer.operations.queue import Queue, let_wait, look
+from sequencer.operations.send import Office, Sent, send
+from sequencer.store import agenda, mailboxes
 from sequencer.store.mailboxes import MailboxState
 from sequencer.workspace.config import Mailbox
 
@@ -36,6 +35,9 @@ LOOK_AT: Final = 200
 
 TOGETHER: Final = 4 * MOST_LINES
 """Messages sent in one turn, between two looks into the inbox, where no limit binds."""
+
+KEEP_LINES: Final = timedelta(seconds=30)
+"""Connections are closed when nothing is to be sent for longer: servers hang up on idle ones anyway."""
 
 LONGEST_PATIENCE: Final = timedelta(minutes=30)
 SHORT_WAIT: Final = timedelta(minutes=1)
@@ -61,7 +63,7 @@ class Station:
     troubles: dict[str, Trouble] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     retry_at: dict[str, datetime] = field(default_factory=dict)
-    paced: Pace = field(default_factory=lambda: Pace(None))
+    queue: Queue = field(default_factory=Queue)
     planned: datetime | None = None
     waits_told: str = ""
     lost: bool = False
@@ -86,6 +88,8 @@ async def work(station: Station) -> None:
             turn = await take_turn(station)
             if not turn.again:
                 station.planned = await next_turn(station)
+                if station.lines is not None and station.planned - station.clock.now() > KEEP_LINES:
+                    await station.lines.close()
                 await station.clock.wait(station.wake, station.planned)
     finally:
         await _hang_up(station)
@@ -98,20 +102,23 @@ async def work_once(station: Station) -> None:
             station.tell(told)
         while not station.stop.is_set() and not station.lost:
             turn = await take_turn(station)
-            gap_ends = _short_gap(station)
-            if gap_ends is not None:
-                await station.clock.wait(station.stop, gap_ends)
-            elif not turn.again:
+            if turn.again:
+                continue
+            gap_ends = await _short_gap(station)
+            if gap_ends is None:
                 return
+            await station.clock.wait(station.stop, gap_ends)
     finally:
         await _hang_up(station)
 
 
-def _short_gap(station: Station) -> datetime | None:
-    ends = station.paced.next_at
-    if station.troubles or ends is None or ends - station.clock.now() > SHORT_WAIT:
+async def _short_gap(station: Station) -> datetime | None:
+    """When the next one in the queue may go, if that is soon."""
+    if station.troubles or not station.queue.waiting:
         return None
-    return ends
+    async with station.live.database.read() as conn:
+        wake_at = await agenda.next_wake(conn, station.name)
+    return wake_at if wake_at is not None and wake_at - station.clock.now() <= SHORT_WAIT else None
 
 
 async def take_turn(station: Station) -> Turn:
@@ -124,6 +131,7 @@ async def take_turn(station: Station) -> Turn:
         station.opened_for = mailbox
         station.lines = Lines(smtp_account(mailbox))
         station.retry_at.clear()
+        station.queue = Queue()
     now = station.clock.now()
     turn = Turn()
     try:
@@ -131,7 +139,7 @@ async def take_turn(station: Station) -> Turn:
         await _probe(station, now)
         await _note_state(station, now)
         await _send(station, mailbox, now, turn)
-        await _file(station, now)
+        await _file(station, turn)
         station.dropped = False
     except ConnectionLost as error:
         # Servers end connections all the time: once in a row, that is no trouble, only a reason to connect again.
@@ -159,8 +167,12 @@ def _tell_wait(station: Station, wake_at: datetime | None) -> None:
         return
     if wake_at is None:
         waits = "nothing is planned; listening for mail"
-    elif station.paced.count == 0 and station.paced.next_at is not None and wake_at >= station.paced.next_at:
-        waits = f"the next message waits until {_clock_time(wake_at)}: {station.paced.reason}"
+    elif (
+        station.queue.pace.count == 0
+        and station.queue.pace.next_at is not None
+        and wake_at >= station.queue.pace.next_at
+    ):
+        waits = f"the next message waits until {_clock_time(wake_at)}: {station.queue.pace.reason}"
     else:
         waits = f"nothing is due before {_clock_time(wake_at)}; listening for mail"
     if waits != station.waits_told:
@@ -231,52 +243,40 @@ async def _probe(station: Station, now: datetime) -> None:
 
 
 async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -> None:
-    step = await advance(station.live, station.name, now, LOOK_AT)
+    live, queue = station.live, station.queue
+    step = await advance(live, station.name, now, LOOK_AT)
     for happening in step.happenings:
         station.tell(happening)
-    station.paced = await _pace(station, mailbox, now)
-    count = TOGETHER if station.paced.count is None else min(TOGETHER, station.paced.count)
+    queue.waiting -= {ready.enrollment.id for ready in step.ready}
+    paced = await look(live, station.name, mailbox.limits, queue, now)
+    count = TOGETHER if paced.count is None else min(TOGETHER, paced.count)
+    if "smtp" in station.failures:
+        count = min(count, 1)  # after trouble, one message has to show that things are well again
     going, waiting = step.ready[:count], step.ready[count:]
     if going and station.lines is not None:
-        office = Office(mailbox, station.lease, station.lines)
-        sent = await send(station.live, office, going, now)
-        turn.sent = sent.count
-        for happening in sent.happenings:
-            station.tell(happening)
-        station.lost = station.lost or sent.lost is not None
-        if sent.trouble is not None:
-            _trouble(station, "smtp", sent.trouble, now)
-        station.paced = await _pace(station, mailbox, now)
-    if waiting and station.paced.count == 0:
-        await _let_wait(station, mailbox, waiting, now)
-    turn.again = not station.troubles and (step.more or bool(going) or bool(waiting and station.paced.count != 0))
+        office = Office(mailbox, station.lease, station.lines, station.stop.is_set)
+        _take_in(station, await send(live, office, going, now), turn, now)
+        paced = await look(live, station.name, mailbox.limits, queue, now)
+    if waiting and paced.count == 0:
+        await let_wait(live, queue, waiting, now)
+    turn.again = not station.troubles and (step.more or bool(going) or bool(waiting and paced.count != 0))
 
 
-async def _pace(station: Station, mailbox: Mailbox, now: datetime) -> Pace:
-    limits = mailbox.limits
-    if limits.per_hour is None and limits.per_day is None and limits.gap is None and limits.ramp_up is None:
-        return Pace(None)
-    async with station.live.database.read() as conn:
-        sent = await attempts.sent_since(conn, station.name, now - timedelta(days=1))
-        began = await attempts.first_sent(conn, station.name) if limits.ramp_up is not None else None
-    return pace(limits, sent, began, now)
+def _take_in(station: Station, sent: Sent, turn: Turn, now: datetime) -> None:
+    turn.sent = sent.count
+    for happening in sent.happenings:
+        station.tell(happening)
+    station.lost = station.lost or sent.lost is not None
+    if sent.trouble is not None:
+        _trouble(station, "smtp", sent.trouble, now)
+    elif sent.delivered:
+        station.failures.pop("smtp", None)
 
 
-async def _let_wait(station: Station, mailbox: Mailbox, waiting: Sequence[Ready], now: datetime) -> None:
-    """Who is due but must wait for the pace keeps the order, one place after the other."""
-    opens = station.paced.next_at or now
-    gap = timedelta(seconds=sum(mailbox.limits.gap) / 2) if mailbox.limits.gap else timedelta(microseconds=1)
-    sleeps = [
-        Sleep(ready.seen, opens + place * gap, station.paced.reason, opens + place * gap, now)
-        for place, ready in enumerate(waiting)
-    ]
-    async with station.live.database.begin() as conn:
-        await agenda.sleep_many(conn, sleeps)
-
-
-async def _file(station: Station, now: datetime) -> None:
+async def _file(station: Station, turn: Turn) -> None:
     if station.inbox is not None and station.watched is not None and station.watched.sent:
-        await file_copies(station.live, station.name, station.inbox, station.watched.sent, now)
+        filed = await file_copies(station.live, station.name, station.inbox, station.watched.sent)
+        turn.again = turn.again or filed == AT_ONCE
 
 
 # Trouble ---------------------------------------------------------------------------------------------
@@ -295,7 +295,8 @@ def _trouble(station: Station, where: str, trouble: Trouble, now: datetime) -> N
 
 
 def _recovered(station: Station, where: str) -> None:
-    station.failures.pop(where, None)
+    if where != "smtp":  # a connection is not yet a message that has left
+        station.failures.pop(where, None)
     station.retry_at.pop(where, None)
     if station.troubles.pop(where, None) is not None and not station.troubles:
         station.tell(Note("info", station.name, "works again"))

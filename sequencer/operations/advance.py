@@ -29,6 +29,7 @@ from sequencer.operations.enrollments import move_on
 from sequencer.operations.facts import Question, answer, gather
 from sequencer.operations.happenings import Happening, What
 from sequencer.operations.live import Live
+from sequencer.operations.record import is_outage
 from sequencer.store import agenda, enrollments, set_aside, tasks
 from sequencer.store.agenda import Sleep
 from sequencer.store.enrollments import Change, Standing
@@ -44,12 +45,13 @@ SET_ASIDE_FOR: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An e-mail whose time has come and which nothing forbids."""
+    """An e-mail whose time has come and which nothing forbids. `last_touch`: the contact's, as far as was known."""
 
     seen: Standing
     enrollment: Enrollment
     action: SendEmail
     contact: Contact
+    last_touch: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -71,25 +73,53 @@ class _Outcome:
     decision: Decision
     question: Question
 
+    @property
+    def definition(self) -> str:
+        """The version of the sequence that decided it."""
+        return self.question.sequence.version if self.question.sequence is not None else self.enrollment.definition
+
 
 async def advance(live: Live, mailbox: str, now: datetime, limit: int) -> Advance:
     """Bring everybody of a mailbox who is due at `now` as far as they get without a message, `limit` at most."""
-    result = Advance()
-    async with live.database.begin() as conn:
+    async with live.database.read() as conn:
         due = await agenda.due(conn, mailbox, now, limit)
-        result.more = len(due) == limit
-        if not due:
-            return result
-        questions = await gather(conn, live, [standing.enrollment for standing in due], now)
-        outcomes: list[_Outcome] = []
-        for standing in due:
-            try:
-                outcomes.append(_think(standing, questions[standing.enrollment.id], now))
-            except Exception as error:  # one bad row never stops the others
-                await _set_aside(conn, standing, error, now, result)
-        await _write(conn, live, outcomes, now, result)
+    try:
+        result = await _advance(live, due, now)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        result = await _one_by_one(live, due, now)
+    result.more = len(due) == limit
     result.ready.sort(key=lambda ready: ready.action.due_at)
     return result
+
+
+async def _advance(live: Live, due: Sequence[Standing], now: datetime) -> Advance:
+    """All of them in one transaction."""
+    result = Advance()
+    if due:
+        async with live.database.begin() as conn:
+            questions = await gather(conn, live, [standing.enrollment for standing in due], now)
+            outcomes = [_think(standing, questions[standing.enrollment.id], now) for standing in due]
+            await _write(conn, live, outcomes, now, result)
+    return result
+
+
+async def _one_by_one(live: Live, due: Sequence[Standing], now: datetime) -> Advance:
+    """One of them cannot be processed: it is set aside, and the others go on."""
+    whole = Advance()
+    for standing in due:
+        try:
+            result = await _advance(live, [standing], now)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            async with live.database.begin() as conn:
+                whole.happenings.append(await put_aside(conn, standing, error, now))
+        else:
+            whole.ready += result.ready
+            whole.happenings += result.happenings
+    return whole
 
 
 def _think(standing: Standing, question: Question, now: datetime) -> _Outcome:
@@ -139,9 +169,10 @@ async def _with_task(conn: AsyncConnection, outcome: _Outcome, action: CreateTas
     if stale:
         return replace(outcome, events=(), decision=Wait(now, "changed meanwhile"))
     number = await tasks.create(conn, enrollment.id, action.step, task.kind, task.note, action.due_at, now)
-    event = e.TaskCreated(at=now, step=action.step, task=number, kind=task.kind, note=task.note)
-    version = outcome.question.sequence.version if outcome.question.sequence is not None else ""
-    after = evolve(enrollment, event, version)
+    event = e.TaskCreated(
+        at=now, step=action.step, task=number, kind=task.kind, note=task.note, position=action.position
+    )
+    after = evolve(enrollment, event, outcome.definition)
     decision = answer(outcome.question, after, now)
     return replace(outcome, enrollment=after, events=(*outcome.events, event), decision=decision)
 
@@ -154,9 +185,8 @@ def _change(outcome: _Outcome, now: datetime) -> Change:
             wake_at = until or now + HELD_AGAIN
         case _:
             wake_at = now
-    definition = outcome.enrollment.definition
     seen = outcome.seen
-    return Change(seen.enrollment, outcome.enrollment, outcome.events, definition, wake_at, seen.wakes)
+    return Change(seen.enrollment, outcome.enrollment, outcome.events, outcome.definition, wake_at, seen.wakes)
 
 
 def _sleep(outcome: _Outcome, now: datetime) -> Sleep | None:
@@ -171,7 +201,8 @@ def _sleep(outcome: _Outcome, now: datetime) -> Sleep | None:
 
 async def _follow_up(conn: AsyncConnection, live: Live, outcome: _Outcome, now: datetime, result: Advance) -> None:
     """After the events are written: where people moved to, what is told, and what may leave."""
-    contact = outcome.question.facts.contact if outcome.question.facts is not None else None
+    facts = outcome.question.facts
+    contact = facts.contact if facts is not None else None
     for event in outcome.events:
         result.happenings.append(happening_of(event, outcome.enrollment, contact.email if contact else ""))
         if isinstance(event, e.Moved):
@@ -180,9 +211,10 @@ async def _follow_up(conn: AsyncConnection, live: Live, outcome: _Outcome, now: 
         outcome.seen.hold is None or outcome.seen.hold.reason != outcome.decision.reason
     ):
         result.happenings.append(_held(outcome, outcome.decision.reason, contact.email if contact else "", now))
-    if isinstance(outcome.decision, SendEmail) and contact is not None:
+    if isinstance(outcome.decision, SendEmail) and facts is not None:
         seen = outcome.seen if not outcome.events else replace(outcome.seen, enrollment=outcome.enrollment, wake_at=now)
-        result.ready.append(Ready(seen, outcome.enrollment, outcome.decision, contact))
+        touch = facts.last_touch_to_contact
+        result.ready.append(Ready(seen, outcome.enrollment, outcome.decision, facts.contact, touch))
 
 
 def _held(outcome: _Outcome, reason: str, contact: str, now: datetime) -> Happening:
@@ -199,16 +231,14 @@ def _held(outcome: _Outcome, reason: str, contact: str, now: datetime) -> Happen
     )
 
 
-async def _set_aside(
-    conn: AsyncConnection, standing: Standing, error: Exception, now: datetime, result: Advance
-) -> None:
+async def put_aside(conn: AsyncConnection, standing: Standing, error: Exception, now: datetime) -> Happening:
+    """Somebody who cannot be processed is kept with the error, shown, and looked at again after a day."""
     enrollment = standing.enrollment
     reason = f"set aside: {type(error).__name__}: {error}"
     await set_aside.add(conn, enrollment.mailbox, f"enrollment {enrollment.id}", reason, now)
     await agenda.sleep_many(conn, [Sleep(standing, now + SET_ASIDE_FOR, reason, None, now)])
-    result.happenings.append(
-        Happening("set_aside", now, enrollment.mailbox, enrollment.id, "", enrollment.sequence, "", reason)
-    )
+    step = enrollment.position.step
+    return Happening("set_aside", now, enrollment.mailbox, enrollment.id, "", enrollment.sequence, step, reason)
 
 
 _WORDS: Final[dict[type, What]] = {

@@ -7,19 +7,21 @@ as delivered and is shown to the owner. It is never blindly sent again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core import events as e
-from sequencer.core.lines import after_step, locate
+from sequencer.core.decide import next_position
 from sequencer.core.model import BACK_OFF, Enrollment, Position, Thread
+from sequencer.core.model import Sequence as Plan
 from sequencer.mail.threads import follow_up_thread, new_thread
 from sequencer.operations.advance import happening_of
 from sequencer.operations.happenings import Happening
 from sequencer.operations.live import Live
-from sequencer.operations.record import change_in
-from sequencer.store import aliases, attempts, contacts, sent_copies
+from sequencer.operations.record import change_in, is_outage
+from sequencer.store import aliases, attempts, enrollments, sent_copies, set_aside
 from sequencer.store.aliases import Alias
 from sequencer.store.attempts import Attempt, AttemptState
 
@@ -27,47 +29,67 @@ LOST_TRACK = "the sequencer stopped before the server's answer was recorded"
 
 
 async def take_stock(live: Live, mailbox: str, lease: int, now: datetime) -> list[Happening]:
-    """What an earlier owner of this mailbox left in the air is in doubt from now on."""
+    """What an earlier owner of this mailbox left in the air is in doubt from now on.
+
+    One that cannot be recorded is set aside; it stays in the air, so that nothing more is sent to that person.
+    """
+    async with live.database.read() as conn:
+        left = await attempts.orphans(conn, mailbox, lease)
     told: list[Happening] = []
-    async with live.database.begin() as conn:
-        for attempt in await attempts.orphans(conn, mailbox, lease):
-            told += await _doubt(conn, live, attempt, now)
+    for attempt in left:
+        try:
+            async with live.database.begin() as conn:
+                told += await _doubt(conn, live, attempt, now)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            what = f"attempt {attempt.id} of enrollment {attempt.enrollment_id}"
+            reason = f"{type(error).__name__}: {error}"
+            async with live.database.begin() as conn:
+                await set_aside.add(conn, mailbox, what, reason, now)
+            told.append(Happening("set_aside", now, mailbox, attempt.enrollment_id, detail=f"{what}: {reason}"))
     return told
 
 
 async def _doubt(conn: AsyncConnection, live: Live, attempt: Attempt, now: datetime) -> list[Happening]:
+    made: list[e.InDoubt] = []
+    known = await enrollments.get(conn, attempt.enrollment_id)
+    earlier = await live.earlier(conn, known) if known is not None else None
+
     def make(enrollment: Enrollment) -> Sequence[e.Event]:
-        if enrollment.in_flight is None or enrollment.in_flight.attempt != attempt.id:
-            return ()
-        return (_in_doubt(live, enrollment, attempt, now),)
+        flight = enrollment.in_flight
+        in_the_air = flight is not None and flight.attempt == attempt.id
+        made[:] = [_in_doubt(live, enrollment, earlier, attempt, now)] if in_the_air else []
+        return tuple(made)
 
     after = await change_in(conn, live, attempt.enrollment_id, now, make)
     outcome = attempts.Outcome(attempt.id, AttemptState.IN_DOUBT, LOST_TRACK, now)
     await attempts.finish_many(conn, [outcome])
     if not isinstance(after, Enrollment):
         return []
-    contact = await contacts.by_id(conn, after.contact_id, live.defaults)
-    event = _in_doubt(live, after, attempt, now)
-    return [happening_of(event, after, contact.email if contact is not None else "")]
+    return [happening_of(event, after, attempt.recipient) for event in made]
 
 
-def _in_doubt(live: Live, enrollment: Enrollment, attempt: Attempt, now: datetime) -> e.InDoubt:
+def _in_doubt(live: Live, enrollment: Enrollment, earlier: Plan | None, attempt: Attempt, now: datetime) -> e.InDoubt:
     message_id = f"<{attempt.message_id}>"
     return e.InDoubt(
         at=now,
         step=attempt.step,
         message_id=message_id,
-        next=_next(live, enrollment, attempt.step),
+        next=_next(live, enrollment, earlier, attempt.step),
         thread=_thread(enrollment, attempt, message_id),
         reason=LOST_TRACK,
     )
 
 
-def _next(live: Live, enrollment: Enrollment, step: str) -> Position:
+def _next(live: Live, enrollment: Enrollment, earlier: Plan | None, step: str) -> Position:
+    """Where the plan goes on behind the step whose message was in the air, by the file as it is now."""
+    flight = enrollment.in_flight
+    stand = flight.position if flight is not None else enrollment.position
     sequence = live.sequence(enrollment.sequence)
-    if sequence is None or step == BACK_OFF or enrollment.position.step != step:
-        return enrollment.position
-    return after_step(sequence, locate(sequence, enrollment.position)[0])
+    if sequence is None or step == BACK_OFF:
+        return stand
+    return next_position(sequence, replace(enrollment, position=stand, task=None), earlier)
 
 
 def _thread(enrollment: Enrollment, attempt: Attempt, message_id: str) -> Thread:

@@ -163,7 +163,7 @@ def letters(
         chosen = choose_variant(email, enrollment, step_id)
         follow = enrollment
         for variant in email.variants:
-            action = SendEmail(step_id, Email((variant,), email.thread), now, enrollment.position)
+            action = SendEmail(step_id, Email((variant,), email.thread), now, enrollment.position, enrollment.position)
             prepared = prepare(
                 enrollment,
                 action,

@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
+from typing import Final
 from urllib.parse import quote
 
 from sequencer.core.decisions import SendEmail
-from sequencer.core.events import AttemptStarted
 from sequencer.core.model import Contact, Email, Enrollment, Thread
+from sequencer.mail.addresses import BadAddress, wire_address
 from sequencer.mail.compose import Letter, Unwritable, compose
 from sequencer.mail.ids import make_message_id, unsubscribe_token
 from sequencer.mail.threads import follow_up_subject, follow_up_thread, new_thread, thread_topic
 from sequencer.workspace.config import Config, Mailbox
 from sequencer.workspace.templates import BrokenTemplate, Rendered, Templates, Unfilled, render, variables_for
+
+UNRESERVED_IN_ADDRESS: Final = "@!$'*+"
+"""What stands for itself in the address of a `mailto:` (RFC 6068 §2), beside letters, digits and `-._~`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,6 @@ class Prepared:
     data: bytes
     thread: Thread
     definition: str
-    started: AttemptStarted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,12 @@ def prepare(
 
 
 def opt_out_link(mailbox: Mailbox, token: str) -> str:
-    """The `mailto:` that unsubscribes (RFC 2369 §3.2): to the rep's own mailbox, the signed token in the subject."""
-    return f"mailto:{mailbox.from_address}?subject={quote(f'unsubscribe {token}')}"
+    """The `mailto:` that unsubscribes (RFC 2369 §3.2, RFC 6068): to the rep's own mailbox, the signed token in the
+    subject."""
+    address = wire_address(mailbox.from_address)
+    if isinstance(address, BadAddress):
+        address = mailbox.from_address  # `compose` says what is wrong with it
+    return f"mailto:{quote(address, safe=UNRESERVED_IN_ADDRESS)}?subject={quote(f'unsubscribe {token}')}"
 
 
 def _listed(names: tuple[str, ...]) -> str:

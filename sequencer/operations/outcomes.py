@@ -22,7 +22,8 @@ from sequencer.operations.happenings import Happening
 from sequencer.operations.letters import Prepared
 from sequencer.operations.live import Live
 from sequencer.operations.record import TRIES, touches_of
-from sequencer.store import attempts, contacts, enrollments, suppressions
+from sequencer.store import aliases, attempts, contacts, enrollments, suppressions
+from sequencer.store.aliases import Alias
 from sequencer.store.attempts import AttemptState
 from sequencer.store.enrollments import Change
 
@@ -30,6 +31,9 @@ FIRST_RETRY: Final = timedelta(minutes=15)
 LONGEST_RETRY: Final = timedelta(hours=6)
 MOST_TRIES: Final = 12
 """Tries of one message that a server keeps deferring, about two days, before somebody has to look at it."""
+
+AGAIN: Final = timedelta(minutes=1)
+"""When a mailbox whose server had trouble tries again, the first time."""
 
 REFUSED_AGAIN: Final = timedelta(hours=1)
 """When a mailbox that was itself refused tries again."""
@@ -56,6 +60,11 @@ class Ended:
     state: AttemptState = AttemptState.REJECTED
     answer: str = ""
     suppress: str = ""
+    other_ids: tuple[str, ...] = ()  # Message-IDs that the server may have put in the place of ours
+
+    @property
+    def delivered(self) -> bool:
+        return self.state is AttemptState.ACCEPTED
 
     @property
     def reached(self) -> bool:
@@ -63,18 +72,21 @@ class Ended:
         return self.state in (AttemptState.ACCEPTED, AttemptState.IN_DOUBT)
 
 
-def trouble_of(failure: Unreachable | Refused) -> Trouble | None:
-    """What a failure means for the mailbox as a whole, if anything."""
+def trouble_of(failure: Unreachable | Refused | Delivered | Doubtful) -> Trouble | None:
+    """What an answer means for the mailbox as a whole, if anything."""
     match failure:
+        case Delivered():
+            return None
         case Unreachable():
-            again = timedelta(minutes=1) if failure.temporary else REFUSED_AGAIN
+            again = AGAIN if failure.temporary else REFUSED_AGAIN
             return Trouble(failure.message, failure.temporary, again)
+        case Doubtful():
+            # A server that hangs up on every message must not make a whole backlog doubtful.
+            return Trouble(f"it is not known whether a message has left: {failure.reason}", True, AGAIN)
         case Refused(blame="sender"):
             return Trouble(f"the server refuses us: {_said(failure)}", failure.temporary, REFUSED_AGAIN)
         case Refused(blame="server"):
-            return Trouble(
-                f"the server does not take mail now: {_said(failure)}", failure.temporary, timedelta(minutes=1)
-            )
+            return Trouble(f"the server does not take mail now: {_said(failure)}", failure.temporary, AGAIN)
         case Refused():
             return None
         case _:
@@ -82,8 +94,12 @@ def trouble_of(failure: Unreachable | Refused) -> Trouble | None:
 
 
 def refused_early(letter: Prepared, refused: Refused, now: datetime) -> list[Ended]:
-    """What a refusal before DATA comes to: nothing for the contact when the sender or the server is to blame."""
-    if refused.blame in ("sender", "server"):
+    """What a refusal before DATA comes to: nothing for the contact when their address was not even spoken of.
+
+    After RCPT it is put off for them too, whoever is to blame: the next try is somebody else's turn, so one address
+    that upsets the server does not stand in everybody's way.
+    """
+    if refused.blame in ("sender", "server") and refused.phase != "rcpt":
         return []
     events, state, suppress = _refusal(letter, letter.enrollment, refused, now)
     return [Ended(letter.enrollment, letter.contact.email, letter.definition, events, None, state, "", suppress)]
@@ -129,10 +145,10 @@ def ended_by(letter: Prepared, enrollment: Enrollment, attempt: int, outcome: Ou
 def _refusal(
     letter: Prepared, enrollment: Enrollment, refused: Refused, now: datetime
 ) -> tuple[tuple[e.Event, ...], AttemptState, str]:
-    """The events of a refusal that concerns this message or its recipient."""
+    """The events of a refusal that concerns this message or its recipient, or that keeps them waiting."""
     step, said = letter.action.step, _said(refused)
     if refused.temporary or refused.blame in ("sender", "server"):
-        if enrollment.tries + 1 < MOST_TRIES:
+        if enrollment.tries + 1 < MOST_TRIES or refused.blame == "sender":
             retry_at = now + _retry_after(enrollment)
             deferred = e.Deferred(at=now, step=step, code=refused.code, answer=said, retry_at=retry_at)
             return (deferred,), AttemptState.DEFERRED, ""
@@ -168,36 +184,57 @@ async def record_outcomes(live: Live, ended: Sequence[Ended], now: datetime, *, 
     if not ended:
         return []
     told: list[Happening] = []
-    async with live.database.begin() as conn:
-        gone = await enrollments.outrun(conn, {one.enrollment.id: one.enrollment.version for one in ended})
-        certain = [one for one in ended if one.enrollment.id not in gone]
-        told += await _record(conn, live, certain, now, copy)
-    for one in ended:
-        if one.enrollment.id in gone:
-            told += await _record_late(live, one, now, copy)
+    try:
+        told, late = await _record_together(live, ended, now, copy)
+    except Exception:  # what the server said must not get lost because of one of them
+        late = list(ended)
+    failures: list[Exception] = []
+    for one in late:
+        try:
+            told += await _record_alone(live, one, now, copy)
+        except Exception as error:
+            failures.append(error)
+    if failures:
+        # Their attempts stay open. Whoever takes over the mailbox finds them, and counts them as in doubt.
+        raise ExceptionGroup("outcomes that could not be recorded", failures)
     return told
 
 
-async def _record_late(live: Live, one: Ended, now: datetime, copy: bool) -> list[Happening]:
+async def _record_together(
+    live: Live, ended: Sequence[Ended], now: datetime, copy: bool
+) -> tuple[list[Happening], list[Ended]]:
+    async with live.database.begin() as conn:
+        await _touch(conn, ended)
+        gone = await enrollments.outrun(conn, {one.enrollment.id: one.enrollment.version for one in ended})
+        told = await _record(conn, live, [one for one in ended if one.enrollment.id not in gone], now, copy)
+    return told, [one for one in ended if one.enrollment.id in gone]
+
+
+async def _record_alone(live: Live, one: Ended, now: datetime, copy: bool) -> list[Happening]:
     """Somebody changed the enrollment while its message was in the air: the outcome is laid over what it is now."""
-    for _ in range(TRIES):
-        async with live.database.begin() as conn:
+    async with live.database.begin() as conn:
+        await _touch(conn, [one])
+        for _ in range(TRIES):
             present = await enrollments.get(conn, one.enrollment.id)
             if present is None:
-                return []
+                return []  # erased meanwhile
             if not await enrollments.outrun(conn, {present.id: present.version}):
                 return await _record(conn, live, [replace(one, enrollment=present)], now, copy)
     raise RuntimeError(f"enrollment {one.enrollment.id} changes all the time")
+
+
+async def _touch(conn: AsyncConnection, ended: Sequence[Ended]) -> None:
+    """Contacts before enrollments: everybody locks them in this order."""
+    touches: dict[int, datetime] = {}
+    for one in ended:
+        touches |= touches_of(one.enrollment, one.events)
+    await contacts.touched(conn, touches)
 
 
 async def _record(
     conn: AsyncConnection, live: Live, ended: Sequence[Ended], now: datetime, copy: bool
 ) -> list[Happening]:
     folded = [_fold(one) for one in ended]
-    touches: dict[int, datetime] = {}
-    for after, events in folded:
-        touches |= touches_of(after, events)
-    await contacts.touched(conn, touches)
     for one in ended:
         if one.suppress:
             await suppressions.add(conn, one.contact, one.suppress, "the mail server", now)
@@ -211,8 +248,10 @@ async def _record(
                 wake_at = until or now + HELD_AGAIN
             case _:
                 wake_at = now
-        changes.append(Change(one.enrollment, after, events, after.definition, wake_at))
+        changes.append(Change(one.enrollment, after, events, one.definition, wake_at))
     await enrollments.append_many(conn, [change for change in changes if change.events])
+    others = [Alias(i, one.enrollment.id, "smtp answer", one.attempt) for one in ended for i in one.other_ids]
+    await aliases.add_many(conn, others)
     await attempts.finish_many(
         conn,
         [

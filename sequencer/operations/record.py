@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core import events as e
 from sequencer.core.decide import fold
-from sequencer.core.decisions import Held, Wait
+from sequencer.core.decisions import Wait
 from sequencer.core.model import Enrollment
 from sequencer.operations.facts import answer, gather
 from sequencer.operations.live import Live
@@ -39,9 +40,10 @@ async def record(
     definition = sequence.version if sequence is not None else enrollment.definition
     after = fold(enrollment, tuple(events), definition)
     wake_at = await next_look(conn, live, after, now)
+    # Everybody locks contacts before enrollments, so that no two transactions wait for each other.
+    await contacts.touched(conn, touches_of(after, events))
     if not await enrollments.append(conn, enrollment, after, events, definition, wake_at):
         return None
-    await contacts.touched(conn, touches_of(after, events))
     return after
 
 
@@ -53,8 +55,6 @@ async def next_look(conn: AsyncConnection, live: Live, enrollment: Enrollment, n
     match answer(question, enrollment, now):
         case Wait() as wait:
             return wait.until
-        case Held():
-            return now
         case _:
             return now
 
@@ -94,3 +94,10 @@ def touches_of(enrollment: Enrollment, events: Sequence[e.Event]) -> dict[int, d
         or (isinstance(event, e.TaskDone) and event.touched)
     ]
     return {enrollment.contact_id: max(touching)} if touching else {}
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether an error says that the database is away, locked or full, rather than that one row cannot be written."""
+    return isinstance(error, (OperationalError, OSError, TimeoutError)) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, assert_never
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core import events as e
 from sequencer.core.decide import evolve
 from sequencer.core.model import Enrollment
 from sequencer.mail.accounts import Unreachable
-from sequencer.mail.smtp import Offered, Outcome, Outgoing, Refused
-from sequencer.operations.advance import Ready
+from sequencer.mail.ids import ids_in_answer
+from sequencer.mail.smtp import Delivered, Offered, Outcome, Outgoing, Refused
+from sequencer.operations.advance import Ready, put_aside
 from sequencer.operations.happenings import Happening
 from sequencer.operations.letters import Prepared, Unready, prepare
 from sequencer.operations.lines import Lines
 from sequencer.operations.live import Live
 from sequencer.operations.outcomes import Ended, Trouble, ended_by, record_outcomes, refused_early, trouble_of
 from sequencer.operations.quoting import words_of
-from sequencer.store import agenda, attempts, enrollments, suppressions
+from sequencer.operations.record import is_outage
+from sequencer.store import agenda, attempts, contacts, enrollments, suppressions
 from sequencer.store.agenda import Sleep
 from sequencer.store.attempts import NewAttempt
 from sequencer.store.enrollments import Change
@@ -33,25 +37,44 @@ from sequencer.store.mailboxes import LeaseLost
 from sequencer.workspace.config import Mailbox
 
 UNREADY_AGAIN: Final = timedelta(hours=1)
+CROWDED_AGAIN: Final = timedelta(minutes=1)
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """What a worker sends with: its mailbox, the number of its lease, its connections."""
+    """What a worker sends with: its mailbox, the number of its lease, its connections. Once `stopping` says so, no
+    further message is begun."""
 
     mailbox: Mailbox
     lease: int
     lines: Lines
+    stopping: Callable[[], bool] = _never
 
 
 @dataclass(slots=True)
 class Sent:
-    """What became of a batch. `trouble` stops the mailbox; `lost` says that another worker owns it now."""
+    """What became of the messages. `count` reached, or may have reached, somebody; `delivered` certainly left.
+
+    `trouble` stops the mailbox; `lost` says that another worker owns it now.
+    """
 
     count: int = 0
+    delivered: int = 0
     happenings: list[Happening] = field(default_factory=list)
     trouble: Trouble | None = None
     lost: LeaseLost | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """A message that is ready to go, and who asked for it."""
+
+    ready: Ready
+    prepared: Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,66 +82,79 @@ class _Flight:
     """A message whose attempt is committed."""
 
     line: Outgoing
-    letter: Prepared
-    enrollment: Enrollment  # with AttemptStarted
-    attempt: int
+    letter: _Letter
+    started: e.AttemptStarted
+    enrollment: Enrollment  # after it
+
+
+_Pair = tuple[Outgoing, _Letter]
 
 
 async def send(live: Live, office: Office, ready: Sequence[Ready], now: datetime) -> Sent:
     """Send these messages, in order, as many at a time as there are connections."""
     result = Sent()
     letters = await _compose(live, office, ready, now, result)
-    while letters and result.trouble is None and result.lost is None:
+    while letters and result.trouble is None and result.lost is None and not office.stopping():
         lines = await office.lines.ready(len(letters))
         if isinstance(lines, Unreachable):
             result.trouble = trouble_of(lines)
             break
         batch, letters = letters[: len(lines)], letters[len(lines) :]
-        await _send_together(live, office, list(zip(lines, batch, strict=False)), now, result)
+        await _send_together(live, office, list(zip(lines, batch, strict=True)), now, result)
     return result
 
 
-async def _compose(live: Live, office: Office, ready: Sequence[Ready], now: datetime, result: Sent) -> list[Prepared]:
+# Composing -------------------------------------------------------------------------------------------
+
+
+async def _compose(live: Live, office: Office, ready: Sequence[Ready], now: datetime, result: Sent) -> list[_Letter]:
     """The letters; who cannot be written to is held with the reason, which names what is missing."""
-    config, templates = live.workspace.config, live.workspace.templates
-    letters: list[Prepared] = []
-    holds: list[Sleep] = []
+    letters: list[_Letter] = []
+    unready: list[tuple[Ready, str]] = []
+    broken: list[tuple[Ready, Exception]] = []
     said = await words_of(live, ready)
     for item in ready:
-        nonce = secrets.token_hex(6)
-        letter = prepare(
-            item.enrollment,
-            item.action,
-            item.contact,
-            office.mailbox,
-            config,
-            templates,
-            key=live.key,
-            nonce=nonce,
-            now=now,
-            definition=_live_version(live, item.enrollment),
-            extra=said.get(item.enrollment.id),
-        )
-        if isinstance(letter, Unready):
-            holds.append(Sleep(item.seen, now + UNREADY_AGAIN, letter.reason, None, now))
-            if item.seen.hold is None or item.seen.hold.reason != letter.reason:
-                result.happenings.append(_told_held(item, letter.reason, now))
+        try:
+            written = prepare(
+                item.enrollment,
+                item.action,
+                item.contact,
+                office.mailbox,
+                live.workspace.config,
+                live.workspace.templates,
+                key=live.key,
+                nonce=secrets.token_hex(6),
+                now=now,
+                definition=_live_version(live, item.enrollment),
+                extra=said.get(item.enrollment.id),
+            )
+        except Exception as error:  # one message that cannot be written never stops the others
+            broken.append((item, error))
+            continue
+        if isinstance(written, Unready):
+            unready.append((item, written.reason))
         else:
-            letters.append(letter)
-    if holds:
+            letters.append(_Letter(item, written))
+    if unready or broken:
         async with live.database.begin() as conn:
-            await agenda.sleep_many(conn, holds)
+            sleeps = [Sleep(item.seen, now + UNREADY_AGAIN, reason, None, now) for item, reason in unready]
+            await agenda.sleep_many(conn, sleeps)
+            result.happenings += [await put_aside(conn, item.seen, error, now) for item, error in broken]
+    result.happenings += [
+        _told_held(item, reason, now)
+        for item, reason in unready
+        if item.seen.hold is None or item.seen.hold.reason != reason
+    ]
     return letters
 
 
-async def _send_together(
-    live: Live, office: Office, pairs: list[tuple[Outgoing, Prepared]], now: datetime, result: Sent
-) -> None:
+# One batch -------------------------------------------------------------------------------------------
+
+
+async def _send_together(live: Live, office: Office, pairs: list[_Pair], now: datetime, result: Sent) -> None:
     sender = office.mailbox.from_address
-    answers = await asyncio.gather(
-        *(line.offer(sender, letter.contact.email, len(letter.data)) for line, letter in pairs)
-    )
-    offered: list[tuple[Outgoing, Prepared]] = []
+    answers = await asyncio.gather(*(_offer(line, sender, letter.prepared) for line, letter in pairs))
+    offered: list[_Pair] = []
     ended: list[Ended] = []
     for (line, letter), answer in zip(pairs, answers, strict=True):
         match answer:
@@ -126,51 +162,110 @@ async def _send_together(
                 offered.append((line, letter))
             case Refused():
                 result.trouble = result.trouble or trouble_of(answer)
-                ended += refused_early(letter, answer, now)
+                ended += refused_early(letter.prepared, answer, now)
+            case Unreachable():
+                result.trouble = result.trouble or trouble_of(answer)
+            case _:
+                assert_never(answer)
     flights = await _commit_attempts(live, office, offered, now, result)
-    outcomes = await asyncio.gather(*(flight.line.deliver(flight.letter.data) for flight in flights))
-    ended += [_landed(flight, outcome, now, result) for flight, outcome in zip(flights, outcomes, strict=True)]
+    outcomes = await asyncio.gather(*(flight.line.deliver(flight.letter.prepared.data) for flight in flights))
+    for flight, outcome in zip(flights, outcomes, strict=True):
+        result.trouble = result.trouble or trouble_of(outcome)
+        ended.append(_landed(office, flight, outcome, now))
     result.happenings += await record_outcomes(live, ended, now, copy=not office.mailbox.fills_sent)
     result.count += sum(1 for one in ended if one.reached)
+    result.delivered += sum(1 for one in ended if one.delivered)
 
 
-def _landed(flight: _Flight, outcome: Outcome, now: datetime, result: Sent) -> Ended:
-    if isinstance(outcome, Refused):
-        result.trouble = result.trouble or trouble_of(outcome)
-    return ended_by(flight.letter, flight.enrollment, flight.attempt, outcome, now)
+def _landed(office: Office, flight: _Flight, outcome: Outcome, now: datetime) -> Ended:
+    ended = ended_by(flight.letter.prepared, flight.enrollment, flight.started.attempt, outcome, now)
+    if not isinstance(outcome, Delivered):
+        return ended
+    return replace(ended, other_ids=ids_in_answer(outcome.answer, office.mailbox.smtp.host))
+
+
+async def _offer(line: Outgoing, sender: str, letter: Prepared) -> Offered | Refused | Unreachable:
+    """MAIL and RCPT. A connection that went away while nobody used it is made anew; nothing was asked on it yet."""
+    answer = await line.offer(sender, letter.contact.email, len(letter.data))
+    if isinstance(answer, Refused) and answer.phase == "connect":
+        opened = await line.open()
+        if isinstance(opened, Unreachable):
+            return opened
+        answer = await line.offer(sender, letter.contact.email, len(letter.data))
+    return answer
 
 
 async def _commit_attempts(
-    live: Live, office: Office, offered: list[tuple[Outgoing, Prepared]], now: datetime, result: Sent
+    live: Live, office: Office, offered: Sequence[_Pair], now: datetime, result: Sent
 ) -> list[_Flight]:
-    """Commit that these messages are about to leave: under the lease, not suppressed, nobody changed meanwhile.
-
-    The offers of the others are withdrawn.
-    """
-    flights: list[_Flight] = []
-    if offered:
-        async with live.database.begin() as conn:
-            letters = {letter.enrollment.id: (line, letter) for line, letter in offered}
-            gone = await enrollments.outrun(conn, {i: letter.enrollment.version for i, (_, letter) in letters.items()})
-            refused = await suppressions.reasons_for(conn, [letter.contact.email for _, letter in offered])
-            going = [
-                (line, letter)
-                for line, letter in offered
-                if letter.enrollment.id not in gone and letter.contact.email not in refused
-            ]
-            ids = await attempts.start_many(
-                conn, office.mailbox.name, office.lease, [_new_attempt(letter, now) for _, letter in going]
-            )
-            if isinstance(ids, LeaseLost):
-                result.lost = ids
-            else:
-                flights = [_take_off(line, letter, i, now) for (line, letter), i in zip(going, ids, strict=True)]
-                changes = [_change(flight) for flight in flights]
-                lost = await enrollments.append_many(conn, changes)
-                assert not lost, "outrun has locked them"
-    flying = {id(flight.line) for flight in flights}
-    await asyncio.gather(*(line.withdraw() for line, _ in offered if id(line) not in flying))
+    """Commit that these messages are about to leave; the offers of those that may not leave are withdrawn."""
+    try:
+        flights = await _take_off_together(live, office, offered, now, result) if offered else []
+    except Exception as error:
+        if is_outage(error):
+            raise
+        flights = await _one_by_one(live, office, offered, now, result)
+    flying = {flight.letter.ready.enrollment.id for flight in flights}
+    await asyncio.gather(*(line.withdraw() for line, letter in offered if letter.ready.enrollment.id not in flying))
     return flights
+
+
+async def _one_by_one(
+    live: Live, office: Office, offered: Sequence[_Pair], now: datetime, result: Sent
+) -> list[_Flight]:
+    """One of them cannot be recorded: it is set aside, and the others go on."""
+    flights: list[_Flight] = []
+    for pair in offered:
+        try:
+            flights += await _take_off_together(live, office, [pair], now, result)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            async with live.database.begin() as conn:
+                result.happenings.append(await put_aside(conn, pair[1].ready.seen, error, now))
+    return flights
+
+
+async def _take_off_together(
+    live: Live, office: Office, offered: Sequence[_Pair], now: datetime, result: Sent
+) -> list[_Flight]:
+    """One transaction: under the lease, not suppressed, no other message to the same person, nobody changed since."""
+    async with live.database.begin() as conn:
+        going = await _still_allowed(conn, offered, now)
+        ids = await attempts.start_many(
+            conn, office.mailbox.name, office.lease, [_new_attempt(letter.prepared, now) for _, letter in going]
+        )
+        if isinstance(ids, LeaseLost):
+            result.lost = ids
+            return []
+        flights = [_take_off(line, letter, i, now) for (line, letter), i in zip(going, ids, strict=True)]
+        lost = await enrollments.append_many(conn, [_change(flight) for flight in flights])
+        assert not lost, "outrun has locked them"
+    return flights
+
+
+async def _still_allowed(conn: AsyncConnection, offered: Sequence[_Pair], now: datetime) -> list[_Pair]:
+    """Those for whom nothing has changed since it was decided. The others are decided on anew."""
+    letters = [letter.ready for _, letter in offered]
+    people = {ready.contact.id for ready in letters}
+    touches = await contacts.last_touch_of(conn, people, lock=True)
+    gone = await enrollments.outrun(conn, {ready.enrollment.id: ready.enrollment.version for ready in letters})
+    refused = await suppressions.reasons_for(conn, {ready.contact.email for ready in letters})
+    crowded = await attempts.in_flight_to(conn, people)
+    going: list[_Pair] = []
+    for pair in offered:
+        ready = pair[1].ready
+        if ready.enrollment.id in gone or ready.contact.email in refused:
+            continue
+        if touches.get(ready.contact.id) != ready.last_touch:
+            continue
+        if ready.contact.id in crowded:
+            reason = "another message to them is on its way"
+            await agenda.sleep_many(conn, [Sleep(ready.seen, now + CROWDED_AGAIN, reason, None, now)])
+            continue
+        crowded.add(ready.contact.id)
+        going.append(pair)
+    return going
 
 
 def _new_attempt(letter: Prepared, now: datetime) -> NewAttempt:
@@ -187,25 +282,25 @@ def _new_attempt(letter: Prepared, now: datetime) -> NewAttempt:
     )
 
 
-def _take_off(line: Outgoing, letter: Prepared, attempt: int, now: datetime) -> _Flight:
+def _take_off(line: Outgoing, letter: _Letter, attempt: int, now: datetime) -> _Flight:
+    prepared = letter.prepared
     started = e.AttemptStarted(
         at=now,
-        step=letter.action.step,
+        step=prepared.action.step,
         attempt=attempt,
-        message_id=letter.message_id,
-        variant=letter.variant,
-        subject=letter.subject,
-        due_at=letter.action.due_at,
+        message_id=prepared.message_id,
+        variant=prepared.variant,
+        subject=prepared.subject,
+        due_at=prepared.action.due_at,
+        position=prepared.action.position,
     )
-    after = evolve(letter.enrollment, started, letter.definition)
-    return _Flight(line, replace(letter, started=started), after, attempt)
+    return _Flight(line, letter, started, evolve(prepared.enrollment, started, prepared.definition))
 
 
 def _change(flight: _Flight) -> Change:
     # Nobody looks at it before its outcome is known; a restart finds the attempt by its lease number.
-    started = flight.letter.started
-    assert started is not None
-    return Change(flight.letter.enrollment, flight.enrollment, (started,), flight.letter.definition, None)
+    prepared = flight.letter.prepared
+    return Change(prepared.enrollment, flight.enrollment, (flight.started,), prepared.definition, None)
 
 
 def _live_version(live: Live, enrollment: Enrollment) -> str:

@@ -6,7 +6,7 @@ enrollment impossible, `uq_attempts_live` a second one with the same Message-ID 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +19,7 @@ from sequencer.store import tables
 from sequencer.store.addresses import bare
 from sequencer.store.columns import Instant
 from sequencer.store.mailboxes import LeaseLost, hold_lease
+from sequencer.store.statements import among
 
 _t = tables.attempts.c
 
@@ -168,6 +169,17 @@ async def orphans(conn: AsyncConnection, mailbox: str, before: int) -> list[Atte
         _t.state == AttemptState.STARTED,
         _t.lease_number < before,
     )
+
+
+async def in_flight_to(conn: AsyncConnection, contact_ids: Collection[int]) -> set[int]:
+    """Of these contacts, those to whom a message is on its way right now, from whatever mailbox or sequence."""
+    en = tables.enrollments.c
+    found = await conn.scalars(
+        select(en.contact_id)
+        .join_from(tables.enrollments, tables.attempts, _t.enrollment_id == en.id)
+        .where(among(conn, en.contact_id, contact_ids), _t.state == AttemptState.STARTED)
+    )
+    return set(found)
 
 
 async def in_doubt(conn: AsyncConnection, mailbox: str) -> list[Attempt]:

@@ -241,12 +241,14 @@ async def touched(conn: AsyncConnection, touches: Mapping[int, datetime]) -> Non
         )
 
 
-async def last_touch_of(conn: AsyncConnection, ids: Collection[int]) -> dict[int, datetime]:
-    """When each of these people was last touched, across sequences; who never was is not in the answer."""
-    found = await conn.execute(
-        select(_t.id, _t.last_touch_at).where(among(conn, _t.id, ids), _t.last_touch_at.is_not(None))
-    )
-    return {row.id: row.last_touch_at for row in found}
+async def last_touch_of(conn: AsyncConnection, ids: Collection[int], *, lock: bool = False) -> dict[int, datetime]:
+    """When each of these people was last touched, across sequences; who never was is not in the answer.
+
+    With `lock`, nobody else can touch them, or lock them, before this transaction ends.
+    """
+    known = select(_t.id, _t.last_touch_at).where(among(conn, _t.id, ids))
+    found = await conn.execute(known.order_by(_t.id).with_for_update(key_share=True) if lock else known)
+    return {row.id: row.last_touch_at for row in found if row.last_touch_at is not None}
 
 
 async def erase(conn: AsyncConnection, contact_id: int) -> bool:

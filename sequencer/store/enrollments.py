@@ -80,7 +80,7 @@ class Change:
 
     `wakes` is that of the `Standing` which the decision was made on: when somebody has woken the enrollment since (the
     contact's fields changed), the earlier of the two wake times wins and nothing is slept through. None: not said.
-    `definition` is the version that decided it; empty: that of `after`.
+    `definition` is the version that decided it, for the log; empty: that of `after`, which placed it where it stands.
     """
 
     before: Enrollment
@@ -275,7 +275,7 @@ def _changed(row: Row[*tuple[Any, ...]], change: Change, taken: dict[int, int]) 
         "exclusive": exclusive,
         "wake_at": None if change.after.status.ended else wake_at,
         "last_message": _to_answer(change) or row.last_message,
-        **_columns(change.after, change.definition or change.after.definition, change.events[-1].at),
+        **_columns(change.after, change.after.definition, change.events[-1].at),
     }
 
 

@@ -190,15 +190,21 @@ async def test_a_batch_that_cannot_be_right_is_an_error(database: Database) -> N
         assert await enrollments.append_many(conn, []) == set()
 
 
-async def test_the_definition_is_that_of_the_decision(database: Database) -> None:
+async def test_the_log_names_the_definition_of_each_decision_and_the_enrollment_the_one_that_placed_it(
+    database: Database,
+) -> None:
     async with database.begin() as conn:
         seen = await somebody(conn)
         await enrollments.append_many(conn, [replace(change(seen, paused()), definition="v2")])
         seen = (await enrollments.by_ids(conn, [seen.id]))[seen.id].enrollment
-        assert seen.definition == "v2"
-        await enrollments.append_many(conn, [replace(change(seen, Resumed(at=NOW)), definition="")])
+        assert seen.definition == "v1"
+        placed = change(seen, Resumed(at=NOW))
+        await enrollments.append_many(conn, [replace(placed, after=replace(placed.after, definition="v2"))])
+        assert (await enrollments.by_ids(conn, [seen.id]))[seen.id].enrollment.definition == "v2"
+        seen = (await enrollments.by_ids(conn, [seen.id]))[seen.id].enrollment
+        await enrollments.append_many(conn, [replace(change(seen, paused()), definition="")])
         log = await enrollments.events_of(conn, seen.id)
-    assert [recorded.definition for recorded in log] == ["v1", "v2", "v2"]
+    assert [recorded.definition for recorded in log] == ["v1", "v2", "v1", "v2"]
 
 
 async def test_what_waits_for_the_rep_is_the_last_reply_or_the_notice_that_paused(database: Database) -> None:
