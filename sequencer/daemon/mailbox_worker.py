@@ -85,9 +85,10 @@ async def work(station: Station) -> None:
             station.tell(told)
         while not station.stop.is_set() and not station.lost and station.live.mailbox(station.name) is not None:
             station.wake.clear()
+            began = station.clock.now()
             turn = await take_turn(station)
             if not turn.again:
-                station.planned = await next_turn(station)
+                station.planned = await next_turn(station, began)
                 if station.lines is not None and station.planned - station.clock.now() > KEEP_LINES:
                     await station.lines.close()
                 await station.clock.wait(station.wake, station.planned)
@@ -150,12 +151,12 @@ async def take_turn(station: Station) -> Turn:
     return turn
 
 
-async def next_turn(station: Station) -> datetime:
-    """When there will be something to do, as far as anybody knows now."""
+async def next_turn(station: Station, last: datetime) -> datetime:
+    """When there will be something to do, as far as anybody knows after a turn that began at `last`."""
     async with station.live.database.read() as conn:
         wake_at = await agenda.next_wake(conn, station.name)
     _tell_wait(station, wake_at)
-    moments = [station.clock.now() + station.poll, *station.retry_at.values()]
+    moments = [last + station.poll, *station.retry_at.values()]
     if wake_at is not None:
         moments.append(wake_at)
     return min(moments)
