@@ -161,10 +161,11 @@ class SmtpLine:
         client = self._client
         if client is None or not client.is_connected:
             return self._lost("connect", "not connected")
-        phase: Phase = "mail"
+        phase: Phase = "connect"
         try:
             if not await self._freshen(client):
                 return self._lost("connect", "the server no longer answers on this connection")
+            phase = "mail"
             limit = client.esmtp_extensions.get("size", "")
             if limit.isdecimal() and 0 < int(limit) < size:
                 answer = f"the message has {size} bytes, the server takes {limit} at most"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from sequencer.mail.accounts import SmtpAccount, Unreachable
@@ -15,16 +16,17 @@ MOST_LINES: Final = 16
 class Lines:
     """Connections to one submission server. Belongs to the mailbox's worker; nothing else may use them."""
 
-    def __init__(self, account: SmtpAccount) -> None:
+    def __init__(self, account: SmtpAccount, make: Callable[[SmtpAccount], Outgoing] = SmtpLine) -> None:
         self.account = account
-        self._open: list[SmtpLine] = []
+        self._make = make
+        self._open: list[Outgoing] = []
 
     async def ready(self, wanted: int) -> list[Outgoing] | Unreachable:
         """At least one open connection, up to `wanted`; or why there is none."""
         self._open = [line for line in self._open if line.is_open]
         missing = min(wanted, MOST_LINES) - len(self._open)
         if missing > 0:
-            lines = [SmtpLine(self.account) for _ in range(missing)]
+            lines = [self._make(self.account) for _ in range(missing)]
             # The first one alone: a refused login is not to be repeated sixteen times.
             first = None if self._open else await lines[0].open()
             if isinstance(first, Unreachable):

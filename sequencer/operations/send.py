@@ -185,9 +185,9 @@ def _landed(office: Office, flight: _Flight, outcome: Outcome, now: datetime) ->
 
 
 async def _offer(line: Outgoing, sender: str, letter: Prepared) -> Offered | Refused | Unreachable:
-    """MAIL and RCPT. A connection that went away while nobody used it is made anew; nothing was asked on it yet."""
+    """MAIL and RCPT. A connection that has come to its end (idle for too long, enough messages) is made anew."""
     answer = await line.offer(sender, letter.contact.email, len(letter.data))
-    if isinstance(answer, Refused) and answer.phase == "connect":
+    if isinstance(answer, Refused) and answer.phase in ("connect", "mail") and not line.is_open:
         opened = await line.open()
         if isinstance(opened, Unreachable):
             return opened
