@@ -6,6 +6,12 @@ from collections import Counter
 
 import pytest
 
+# Session fixtures are made known in one place: known in several, each would be set up several times.
+from tests.databases import database, database_url, migrated_sqlite, postgresql_server
+from tests.dovecot import dovecot
+
+__all__ = ["database", "database_url", "dovecot", "migrated_sqlite", "postgresql_server"]
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name the reasons for which tests were skipped, each with its number."""

@@ -1,8 +1,6 @@
 """Fixtures for tests that need a database: each test runs on SQLite and on a real PostgreSQL, on its own empty one.
 
-    from tests.databases import database, database_url, migrated_sqlite, postgresql_server  # noqa: F401
-
-in a conftest.py makes them known. PostgreSQL comes from a wheel, starts when the first test of a run needs it, serves
+tests/conftest.py makes them known. PostgreSQL comes from a wheel, starts when the first test of a run needs it, serves
 all xdist workers of that run, and is stopped by `postgresql_guard` when the last of them has ended.
 """
 
