@@ -135,13 +135,17 @@ async def wake_held(conn: AsyncConnection, mailbox: str, at: datetime, *, reason
 
 
 async def _wake(conn: AsyncConnection, which: ColumnElement[bool], at: datetime) -> int:
+    sleeping = select(_t.id).where(which, _t.status.in_((Status.ACTIVE, Status.SNOOZED)))
+    if conn.dialect.name != "sqlite":
+        # locked in the order of the ids, like everywhere: else this and an append could wait for each other
+        sleeping = sleeping.order_by(_t.id).with_for_update(key_share=True)
+    ids = list(await conn.scalars(sleeping))
     earlier = case((or_(_t.wake_at.is_(None), _t.wake_at > at), literal(at, Instant())), else_=_t.wake_at)
-    woken = await conn.execute(
-        update(tables.enrollments)
-        .where(which, _t.status.in_((Status.ACTIVE, Status.SNOOZED)))
-        .values(wake_at=earlier, wakes=_t.wakes + 1)
-    )
-    return woken.rowcount
+    if ids:
+        await conn.execute(
+            update(tables.enrollments).where(among(conn, _t.id, ids)).values(wake_at=earlier, wakes=_t.wakes + 1)
+        )
+    return len(ids)
 
 
 # Health -------------------------------------------------------------------------------------------
@@ -149,13 +153,27 @@ async def _wake(conn: AsyncConnection, which: ColumnElement[bool], at: datetime)
 
 async def load(conn: AsyncConnection, now: datetime) -> dict[str, Load]:
     """How much is due and how much is held, by mailbox; a mailbox without either is not in the answer."""
-    due_now = await conn.execute(
-        select(_t.mailbox, func.count()).where(_t.wake_at <= now, _IS_DUE, _t.held_reason == "").group_by(_t.mailbox)
-    )
     held_now = await conn.execute(select(_t.mailbox, func.count()).where(_IS_HELD).group_by(_t.mailbox))
-    due_counts = {row[0]: int(row[1]) for row in due_now}
     held_counts = {row[0]: int(row[1]) for row in held_now}
-    return {
+    due_counts = {name: await _due_count(conn, name, now) for name in await _awaited(conn)}
+    loads = {
         mailbox: Load(due_counts.get(mailbox, 0), held_counts.get(mailbox, 0))
         for mailbox in sorted(due_counts.keys() | held_counts.keys())
     }
+    return {mailbox: load for mailbox, load in loads.items() if load.due or load.held}
+
+
+async def _awaited(conn: AsyncConnection) -> list[str]:
+    """The mailboxes with anybody to be looked at, by one step into the index each: a GROUP BY would read all of it."""
+    names: list[str] = []
+    while True:
+        after = names[-1] if names else ""
+        name: str | None = await conn.scalar(select(func.min(_t.mailbox)).where(_t.mailbox > after, _IS_DUE))
+        if name is None:
+            return names
+        names.append(name)
+
+
+async def _due_count(conn: AsyncConnection, mailbox: str, now: datetime) -> int:
+    due_now = select(func.count()).where(_t.mailbox == mailbox, _t.wake_at <= now, _IS_DUE, _t.held_reason == "")
+    return int(await conn.scalar(due_now) or 0)

@@ -12,7 +12,7 @@ from sequencer.store import agenda, enrollments
 from sequencer.store.agenda import Load, Sleep
 from sequencer.store.database import Database
 from sequencer.store.enrollments import Hold, Standing
-from tests.store.people import MAILBOX, NOW, change, happen, later, paused, somebody, stopped
+from tests.store.people import MAILBOX, NOW, change, happen, later, paused, replied, somebody, stopped
 
 
 async def _standing(conn: AsyncConnection, enrollment: Enrollment) -> Standing:
@@ -187,3 +187,26 @@ async def test_a_wake_call_from_another_process_while_the_worker_decides(databas
     await other.close()
     async with database.read() as conn:
         assert len(await agenda.due(conn, MAILBOX, NOW, 100)) == 30
+
+
+async def test_waking_many_and_appending_cannot_wait_for_each_other(database: Database, database_url: str) -> None:
+    """A row that was updated lies behind the others, where PostgreSQL would come to it, and wait, last."""
+    async with database.begin() as conn:
+        first = await somebody(conn, "a@example.com", wake_at=later(days=1))
+        second = await somebody(conn, "b@example.com", wake_at=later(days=1))
+    async with database.begin() as conn:
+        await agenda.wake(conn, [first.id], NOW)
+    other = await Database.open(database_url)
+
+    async def wake() -> int:
+        async with other.begin() as conn:
+            return await agenda.wake_sequence(conn, "quote", NOW)
+
+    async with database.begin() as conn:
+        assert await enrollments.outrun(conn, {first.id: 1}) == set()
+        waking = asyncio.create_task(wake())
+        done, _ = await asyncio.wait([waking], timeout=0.2)
+        assert not done
+        assert await enrollments.append_many(conn, [change(second, replied(1), wake_at=NOW)]) == set()
+    assert await waking == 2
+    await other.close()

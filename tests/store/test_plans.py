@@ -18,6 +18,7 @@ from sequencer.store import (
     attempts,
     contacts,
     enrollments,
+    histories,
     mailboxes,
     messages,
     sent_copies,
@@ -26,6 +27,7 @@ from sequencer.store import (
     tasks,
 )
 from sequencer.store.attempts import AttemptState
+from sequencer.store.conversations import in_conversation
 from sequencer.store.database import Database
 from tests.store.people import MAILBOX, NOW, enrolled, later
 
@@ -131,6 +133,8 @@ QUERIES: dict[str, Query] = {
     "next wake": lambda conn: agenda.next_wake(conn, MAILBOX),
     "wake": lambda conn: agenda.wake(conn, [1, 2, 3], NOW),
     "wake held": lambda conn: agenda.wake_held(conn, MAILBOX, NOW, reason="held"),
+    "wake sequence": lambda conn: agenda.wake_sequence(conn, "nothing", NOW),
+    "load": lambda conn: agenda.load(conn, NOW),
     "outrun": lambda conn: enrollments.outrun(conn, {1: 1, 2: 1}),
     "enter": lambda conn: enrollments.create(conn, enrolled(4), "v1", wake_at=NOW),
     "by contact": lambda conn: enrollments.by_contact(conn, 999_999),
@@ -141,6 +145,10 @@ QUERIES: dict[str, Query] = {
     "contacts by id": lambda conn: contacts.by_ids(conn, [1, 2, 3]),
     "last touch": lambda conn: contacts.last_touch_of(conn, [1, 2, 3]),
     "suppressed": lambda conn: suppressions.reasons_for(conn, ["a@example.com", "b@example.com"]),
+    "touches, locked": lambda conn: contacts.last_touch_of(conn, [1, 2, 3], lock=True),
+    "histories": lambda conn: histories.by_contacts(conn, [999_997, 999_998]),
+    "conversations": lambda conn: in_conversation(conn, [1, 2, 3]),
+    "in flight": lambda conn: attempts.in_flight_to(conn, [1, 2, 3]),
     "orphans": lambda conn: attempts.orphans(conn, MAILBOX, before=9),
     "in doubt": lambda conn: attempts.in_doubt(conn, MAILBOX),
     "in doubt, counted": attempts.in_doubt_counts,
@@ -157,7 +165,7 @@ QUERIES: dict[str, Query] = {
     "open tasks of one": lambda conn: tasks.open_of(conn, 999_999),
 }
 
-PARTIAL = {"ix_attempts_open", "ix_messages_unmatched", "ix_tasks_open"}
+PARTIAL = {"ix_attempts_open", "uq_attempts_in_flight", "ix_enrollments_held", "ix_messages_unmatched", "ix_tasks_open"}
 """Indexes that hold only the few rows that matter, so that reading them whole is no scan."""
 
 BIG = {"contacts", "enrollments", "attempts", "messages", "events", "tasks"}
