@@ -2,7 +2,7 @@
 
 The tables of keys in docs/ come from the models that read the files, between `<!-- keys: Model -->` and
 `<!-- end -->`; docs/sequence.schema.json comes from the same models; the packaged starter is a copy of the top-level
-workspace.
+workspace; the state diagram of docs/architecture.md is drawn from the state table.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ sys.path.insert(0, str(REPOSITORY))
 from pydantic import BaseModel  # noqa: E402 (the repository comes first)
 from pydantic.fields import FieldInfo  # noqa: E402
 
+from sequencer.core.diagram import mermaid  # noqa: E402
 from sequencer.workspace import config_schema, sequence_schema, templates  # noqa: E402
 from sequencer.workspace.schema import schema_text  # noqa: E402
 from sequencer.workspace.starter import packaged, refresh  # noqa: E402
@@ -41,8 +42,9 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
         templates.FrontMatter,
     )
 }
+DIAGRAM: Final = re.compile(r"(<!-- state diagram -->\n).*?(<!-- /state diagram -->)", re.DOTALL)
 TABLE: Final = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-PAGES: Final = ("sequences.md", "configuration.md", "templates.md")
+PAGES: Final = ("architecture.md", "sequences.md", "configuration.md", "templates.md")
 SCHEMA: Final = REPOSITORY / "docs" / "sequence.schema.json"
 
 
@@ -58,8 +60,9 @@ def _row(key: str, info: FieldInfo) -> str:
 
 
 def with_tables(text: str) -> str:
-    """A page with its tables as the models have them now."""
-    return TABLE.sub(lambda found: found[1] + key_table(MODELS[found[2]]) + found[3], text)
+    """A page with its tables as the models have them now, and the state diagram as the state table has it."""
+    drawn = DIAGRAM.sub(lambda found: f"{found[1]}```mermaid\n{mermaid()}\n```\n{found[2]}", text)
+    return TABLE.sub(lambda found: found[1] + key_table(MODELS[found[2]]) + found[3], drawn)
 
 
 def main() -> None:
