@@ -19,7 +19,7 @@ from sequencer.mail.imap import ConnectionLost, ImapLine
 from sequencer.operations.accounts import imap_account, smtp_account
 from sequencer.operations.advance import advance
 from sequencer.operations.copies import AT_ONCE, file_copies
-from sequencer.operations.doubt import take_stock
+from sequencer.operations.doubt import settle_by_absence, take_stock
 from sequencer.operations.inbox import Watched, find_folders, read_inbox
 from sequencer.operations.lines import MOST_LINES, Lines
 from sequencer.operations.live import Live
@@ -140,7 +140,7 @@ async def take_turn(station: Station) -> Turn:
         await _probe(station, now)
         await _note_state(station, now)
         await _send(station, mailbox, now, turn)
-        await _file(station, turn)
+        await _file(station, mailbox, turn, now)
         station.dropped = False
     except ConnectionLost as error:
         # Servers end connections all the time: once in a row, that is no trouble, only a reason to connect again.
@@ -274,10 +274,19 @@ def _take_in(station: Station, sent: Sent, turn: Turn, now: datetime) -> None:
         station.failures.pop("smtp", None)
 
 
-async def _file(station: Station, turn: Turn) -> None:
-    if station.inbox is not None and station.watched is not None and station.watched.sent:
-        filed = await file_copies(station.live, station.name, station.inbox, station.watched.sent)
-        turn.again = turn.again or filed == AT_ONCE
+async def _file(station: Station, mailbox: Mailbox, turn: Turn, now: datetime) -> None:
+    """The Sent folder: our copies go there, and it may tell what became of a message in doubt."""
+    line, watched, wanted = station.inbox, station.watched, mailbox.imap.sent
+    if line is None or watched is None or not wanted:
+        return
+    folder = watched.sent or ("Sent" if wanted.startswith("\\") else wanted)
+    filed = await file_copies(station.live, station.name, line, folder)
+    turn.again = turn.again or filed == AT_ONCE
+    if filed and not watched.sent:  # it was not there yet
+        station.watched = await find_folders(mailbox, line)
+    for happening in await settle_by_absence(station.live, mailbox, line, folder, now):
+        station.tell(happening)
+        turn.again = True
 
 
 # Trouble ---------------------------------------------------------------------------------------------

@@ -15,11 +15,15 @@ VARIABLE = "they_said"
 async def words_of(live: Live, ready: Sequence[Ready]) -> dict[int, Mapping[str, object]]:
     """The variables that come from the thread, by enrollment, for those whose template asks for them."""
     templates = live.workspace.templates
-    asking = []
-    for item in ready:
-        used = [templates.get(name) for name in item.action.email.variants]
-        if item.enrollment.last_sign_at is not None and any(t is not None and VARIABLE in t.body for t in used):
-            asking.append(item.enrollment.id)
+    asking = [
+        item.enrollment.id
+        for item in ready
+        if item.enrollment.last_sign_at is not None
+        and any(
+            template is not None and VARIABLE in template.body
+            for template in map(templates.get, item.action.email.variants)
+        )
+    ]
     if not asking:
         return {}
     async with live.database.read() as conn:

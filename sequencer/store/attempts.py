@@ -199,6 +199,13 @@ async def in_doubt_counts(conn: AsyncConnection) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in found}
 
 
+async def last_accepted(conn: AsyncConnection, mailbox: str) -> Attempt | None:
+    """The newest message of a mailbox of which the server said that it took it."""
+    newest = select(_t.id).where(_t.mailbox == mailbox, _t.state == AttemptState.ACCEPTED)
+    found = await conn.scalar(newest.order_by(_t.started_at.desc(), _t.id.desc()).limit(1))
+    return None if found is None else await get(conn, found)
+
+
 async def bytes_of(conn: AsyncConnection, attempt_id: int) -> bytes | None:
     """Exactly what DATA carried, or None when there is no such attempt."""
     data: bytes | None = await conn.scalar(select(_t.bytes).where(_t.id == attempt_id))
