@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 
+from sequencer.cli.text import say
+
 if TYPE_CHECKING:
     from sequencer.operations.adopt import Unusable
     from sequencer.operations.live import Live
@@ -54,13 +56,13 @@ def now() -> datetime:
 
 def wrong_use(message: str) -> NoReturn:
     """End with code 2: the command itself is wrong."""
-    typer.echo(message, err=True)
+    say(message, err=True)
     raise typer.Exit(2)
 
 
 def problem_found(message: str) -> NoReturn:
     """End with code 1: the command was understood, and something is wrong."""
-    typer.echo(message, err=True)
+    say(message, err=True)
     raise typer.Exit(1)
 
 
@@ -100,7 +102,7 @@ def refuse_workspace(folder: Path, unusable: Unusable) -> NoReturn:
         )
     errors = [problem for problem in unusable.problems if problem.severity == "error"]
     for line in problem_lines(folder, errors):
-        typer.echo(line, err=True)
+        say(line, err=True)
     if unusable.reason:
         problem_found(unusable.reason)
     count = "1 mistake" if len(errors) == 1 else f"{len(errors)} mistakes"

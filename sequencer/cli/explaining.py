@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from sequencer.cli.context import BY, Json, load_workspace, now, print_json, problem_found, with_live, wrong_use
-from sequencer.cli.text import columns, instant, paragraph, person
+from sequencer.cli.text import columns, instant, paragraph, person, say
 
 if TYPE_CHECKING:
     from sequencer.operations.explain import Explanation, Moment, Way
@@ -76,13 +76,13 @@ def _print_status(found: Health, zone: ZoneInfo) -> None:
         )
         for box in found.mailboxes
     ]
-    typer.echo("\n".join(columns(rows)))
+    say("\n".join(columns(rows)))
     standing = [f"{number} {status}" for status, number in found.enrollments.items() if number]
-    typer.echo(f"\nEnrollments: {', '.join(standing) if standing else 'none yet; start with `sequencer import`'}")
+    say(f"\nEnrollments: {', '.join(standing) if standing else 'none yet; start with `sequencer import`'}")
     if found.problems:
-        typer.echo("\nTo look at:")
+        say("\nTo look at:")
         for problem in found.problems:
-            typer.echo("\n".join(paragraph(problem, "  - ", "    ")))
+            say("\n".join(paragraph(problem, "  - ", "    ")))
 
 
 # why ----------------------------------------------------------------------------------------------
@@ -111,11 +111,11 @@ def why(
 
 
 def _print_why(found: Explanation) -> None:
-    typer.echo(f"{person(found.contact)}, times in {found.zone.key}")
+    say(f"{person(found.contact)}, times in {found.zone.key}")
     if found.suppressed:
-        typer.echo(f"Never mailed again: {found.suppressed}")
+        say(f"Never mailed again: {found.suppressed}")
     if not found.ways:
-        typer.echo("Never in a sequence. `sequencer enroll SEQUENCE EMAIL` begins one.")
+        say("Never in a sequence. `sequencer enroll SEQUENCE EMAIL` begins one.")
     for way in found.ways:
         _print_way(way, found.zone)
 
@@ -123,20 +123,18 @@ def _print_why(found: Explanation) -> None:
 def _print_way(way: Way, zone: ZoneInfo) -> None:
     enrollment = way.enrollment
     reason = f": {enrollment.reason}" if enrollment.reason else ""
-    typer.echo(
-        f"\n{enrollment.sequence} (thread {enrollment.id}, from {enrollment.mailbox}): {enrollment.status}{reason}"
-    )
+    say(f"\n{enrollment.sequence} (thread {enrollment.id}, from {enrollment.mailbox}): {enrollment.status}{reason}")
     if not enrollment.status.ended:
-        typer.echo("\n".join(paragraph(way.next, "  next    ", " " * 10)))
+        say("\n".join(paragraph(way.next, "  next    ", " " * 10)))
         if way.shifts:
-            typer.echo("\n".join(paragraph(f"not earlier: {'; '.join(way.shifts)}", " " * 10)))
+            say("\n".join(paragraph(f"not earlier: {'; '.join(way.shifts)}", " " * 10)))
         if way.held is not None:
             until = f", until {instant(way.held.until, zone)}" if way.held.until is not None else ""
-            typer.echo("\n".join(paragraph(f"{way.held.reason}{until}", "  held    ", " " * 10)))
+            say("\n".join(paragraph(f"{way.held.reason}{until}", "  held    ", " " * 10)))
     label = "  so far  "
     for line in _worth_telling(way.history):
         step = f"[{line.step}] " if line.step else ""
-        typer.echo("\n".join(paragraph(f"{instant(line.at, zone)}  {step}{line.detail}", label, " " * 12)))
+        say("\n".join(paragraph(f"{instant(line.at, zone)}  {step}{line.detail}", label, " " * 12)))
         label = " " * 10
 
 
@@ -166,7 +164,7 @@ def threads(ctx: typer.Context, as_json: Json = False) -> None:
         print_json(conversations.waiting_json(found))
         return
     if not found:
-        typer.echo("Nobody waits for you.")
+        say("Nobody waits for you.")
     for one in found:
         _print_waiting(one, zone)
 
@@ -174,16 +172,16 @@ def threads(ctx: typer.Context, as_json: Json = False) -> None:
 def _print_waiting(one: Waiting, zone: ZoneInfo) -> None:
     message, enrollment = one.message, one.enrollment
     if message is None:
-        typer.echo(f"{enrollment.id}  {person(one.contact)}, {enrollment.sequence}: {enrollment.reason}")
+        say(f"{enrollment.id}  {person(one.contact)}, {enrollment.sequence}: {enrollment.reason}")
     else:
         kind = (message.label or message.kind).replace("_", " ")
-        typer.echo(
+        say(
             f"{enrollment.id}  {person(one.contact)}, {enrollment.sequence}: {kind} "
             f"({message.confidence:.0%} sure), {instant(message.received_at, zone)}"
         )
         shown = message.text.strip() or message.subject
-        typer.echo("\n".join(paragraph(shown[:600], "    | ")))
-    typer.echo(f"    → {one.proposed}\n")
+        say("\n".join(paragraph(shown[:600], "    | ")))
+    say(f"    → {one.proposed}\n")
 
 
 def thread(
@@ -211,17 +209,15 @@ def thread(
 def _print_conversation(found: Conversation, zone: ZoneInfo) -> None:
     enrollment = found.enrollment
     reason = f": {enrollment.reason}" if enrollment.reason else ""
-    typer.echo(
-        f"{person(found.contact)}, {enrollment.sequence}, from {enrollment.mailbox}: {enrollment.status}{reason}"
-    )
+    say(f"{person(found.contact)}, {enrollment.sequence}, from {enrollment.mailbox}: {enrollment.status}{reason}")
     if not found.parts:
-        typer.echo("No message has gone out yet.")
+        say("No message has gone out yet.")
     for part in found.parts:
-        typer.echo(f"\n──── {instant(part.at, zone)}  {_headline(part)}")
+        say(f"\n──── {instant(part.at, zone)}  {_headline(part)}")
         if part.evidence:
             sure = f" ({part.confidence:.0%} sure)" if part.confidence is not None else ""
-            typer.echo(f"read as {part.kind.replace('_', ' ')}{sure}: {part.evidence}")
-        typer.echo(f"Subject: {part.subject}\n\n{part.text.strip()}")
+            say(f"read as {part.kind.replace('_', ' ')}{sure}: {part.evidence}")
+        say(f"Subject: {part.subject}\n\n{part.text.strip()}")
 
 
 def _headline(part: Part) -> str:
@@ -260,7 +256,7 @@ def tasks(
         print_json([_task_json(one) for one in found])
         return
     if not found:
-        typer.echo("Nothing to do.")
+        say("Nothing to do.")
     for one in found:
         _print_task(one, zone)
 
@@ -284,11 +280,9 @@ def _task_json(one: ToDo) -> dict[str, Any]:
 def _print_task(one: ToDo, zone: ZoneInfo) -> None:
     phone = f", {one.contact.fields['phone']}" if one.contact.fields.get("phone") else ""
     state = "" if one.task.status == "open" else f" — {one.task.status}: {one.task.outcome}"
-    typer.echo(
-        f"{one.task.id}  {one.task.kind}: {person(one.contact)}{phone}, due {instant(one.task.due_at, zone)}{state}"
-    )
+    say(f"{one.task.id}  {one.task.kind}: {person(one.contact)}{phone}, due {instant(one.task.due_at, zone)}{state}")
     if one.note:
-        typer.echo("\n".join(paragraph(one.note, "    ")))
+        say("\n".join(paragraph(one.note, "    ")))
 
 
 def done(
@@ -321,7 +315,7 @@ def done(
     if as_json:
         print_json({**_task_json(found.to_do), "status": "done", "outcome": outcome, "next": ahead})
     else:
-        typer.echo(f"{person(found.to_do.contact)}: {found.to_do.task.kind} done; {ahead}")
+        say(f"{person(found.to_do.contact)}: {found.to_do.task.kind} done; {ahead}")
 
 
 # read ---------------------------------------------------------------------------------------------
@@ -361,7 +355,7 @@ def read(
     for file in files:
         found = read_file(file, now(), labels=labels, today=day, timezone=timezone, language=language)
         if isinstance(found, NoFile):
-            typer.echo(f"{found.file}: {found.reason}", err=True)
+            say(f"{found.file}: {found.reason}", err=True)
             failed = True
         elif as_json:
             typer.echo(json.dumps(reading_json(found), ensure_ascii=False))
@@ -373,12 +367,12 @@ def read(
 def _print_reading(found: ReadFile) -> None:
     reading = found.reading
     label = f", your label “{reading.label}”" if reading.label else ""
-    typer.echo(f"{found.file}: {reading.kind.replace('_', ' ')} ({reading.confidence:.0%} sure){label}")
+    say(f"{found.file}: {reading.kind.replace('_', ' ')} ({reading.confidence:.0%} sure){label}")
     if reading.evidence:
-        typer.echo("\n".join(paragraph(reading.evidence, "    because  ", " " * 13)))
+        say("\n".join(paragraph(reading.evidence, "    because  ", " " * 13)))
     if reading.date is not None:
-        typer.echo(f"    date     {reading.date} (“{reading.date_words}”)")
+        say(f"    date     {reading.date} (“{reading.date_words}”)")
     if reading.refers_to:
-        typer.echo(f"    names    {reading.refers_to}")
+        say(f"    names    {reading.refers_to}")
     if reading.text.strip():
-        typer.echo("\n".join(paragraph(reading.text.strip()[:1500], "    | ")))
+        say("\n".join(paragraph(reading.text.strip()[:1500], "    | ")))

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from sequencer.cli.context import Json, load_workspace, now, print_json, problem_found, with_live, wrong_use
-from sequencer.cli.text import columns, instant, paragraph, person
+from sequencer.cli.text import columns, instant, paragraph, person, say
 
 if TYPE_CHECKING:
     from sequencer.core.model import Fields
@@ -130,24 +130,24 @@ def _letter_json(letter: Letter) -> dict[str, Any]:
 def _print_letters(found: list[Letter], subject: Subject, *, raw: bool) -> None:
     whom = "a made-up contact" if subject.made_up else person(subject.contact)
     if not raw:
-        typer.echo(f"The mails for {whom}, from the mailbox {subject.mailbox.name}:")
+        say(f"The mails for {whom}, from the mailbox {subject.mailbox.name}:")
         if subject.enrollment is not None and subject.enrollment.sent_variants:
-            typer.echo(f"(sent already: {', '.join(subject.enrollment.sent_variants)})")
+            say(f"(sent already: {', '.join(subject.enrollment.sent_variants)})")
     for letter in found:
         if raw:
-            typer.echo(letter.data.decode("ascii", "replace").replace("\r\n", "\n"))
+            say(letter.data.decode("ascii", "replace").replace("\r\n", "\n"))
             continue
         where = "" if letter.line in ("steps", "back_off") else f", in the branch {letter.line}"
         variant = "" if letter.chosen else "; another person would get this variant"
-        typer.echo(f"\n──── {letter.step}{where}: templates/{letter.template}.md{variant}")
+        say(f"\n──── {letter.step}{where}: templates/{letter.template}.md{variant}")
         if not letter.data:
-            typer.echo(f"cannot be written: {letter.trouble}")
+            say(f"cannot be written: {letter.trouble}")
             continue
         parsed = email.message_from_bytes(letter.data, policy=email.policy.default)
         for name, value in parsed.items():
-            typer.echo(f"{name}: {value}")
+            say(f"{name}: {value}")
         body = parsed.get_body(("plain",))
-        typer.echo("\n" + (body.get_content().rstrip() if body is not None else ""))
+        say("\n" + (body.get_content().rstrip() if body is not None else ""))
 
 
 def simulate(
@@ -186,12 +186,12 @@ def simulate(
         return
     zone = zone_for(subject.contact)
     whom = "a made-up contact" if subject.made_up else person(subject.contact)
-    typer.echo(f"{sequence} for {whom}, in the zone {zone.key}; every task is done at once, nobody answers", nl=False)
-    typer.echo(" but as told:\n" if scripted else ":\n")
+    say(f"{sequence} for {whom}, in the zone {zone.key}; every task is done at once, nobody answers", nl=False)
+    say(" but as told:\n" if scripted else ":\n")
     rows = [(instant(begins, zone), "", "enters", "")]
     rows += [(instant(line.at, zone), line.step, line.action.replace("_", " "), _what(line, zone)) for line in seen]
     for text in columns(rows):
-        typer.echo("\n".join(paragraph(text, "", " " * 24)))
+        say("\n".join(paragraph(text, "", " " * 24)))
 
 
 def _what(line: Foreseen, zone: ZoneInfo) -> str:

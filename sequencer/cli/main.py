@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 problems found, 2 wrong use.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import typer
 
 from sequencer.cli import explaining, looking_ahead, people, running, setting_up, steering
 from sequencer.cli.context import DEBUG, Setting
+from sequencer.cli.text import say
 
 app = typer.Typer(
     help="Follow up with prospects, politely and without fail. Start with: sequencer init my-workspace",
@@ -49,10 +51,13 @@ def everything(
 
 def main() -> None:
     """Run a command; whatever happens, a person reads a sentence and not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no “ is no reason to fail
     try:
         app()
     except KeyboardInterrupt:
-        typer.echo("stopped", err=True)
+        say("stopped", err=True)
         sys.exit(130)
     except BrokenPipeError:
         # Whoever read our output (head, less) has seen enough.
@@ -61,7 +66,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
-        typer.echo(_last_words(error), err=True)
+        say(_last_words(error), err=True)
         sys.exit(1)
 
 

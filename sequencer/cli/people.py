@@ -13,7 +13,7 @@ import typer
 
 from sequencer.cli.context import BY, Emails, Json, Reason, print_json, problem_found, with_live, wrong_use
 from sequencer.cli.looking_ahead import Sets, fields_set
-from sequencer.cli.text import counted
+from sequencer.cli.text import counted, say
 
 if TYPE_CHECKING:
     from sequencer.operations.contacts import Imported, Refused
@@ -96,7 +96,7 @@ def _progress() -> Iterator[Callable[[int, int], None] | None]:
 
 def _print_imported(file: Path, result: Imported, enroll: str) -> None:
     for note in result.notes:
-        typer.echo(f"note: {note}")
+        say(f"note: {note}")
     _print_rows(file, result.refused, "refused", 50)
     _print_rows(file, result.not_enrolled, "not enrolled", 5)
     parts = [f"{result.created} created", f"{result.updated} updated", f"{result.unchanged} unchanged"]
@@ -105,14 +105,14 @@ def _print_imported(file: Path, result: Imported, enroll: str) -> None:
     if result.refused:
         parts.append(f"{len(result.refused)} refused")
     tail = "; nothing was changed, since this was a dry run" if result.dry_run else ""
-    typer.echo(f"{', '.join(parts)}{tail}")
+    say(f"{', '.join(parts)}{tail}")
 
 
 def _print_rows(file: Path, rows: list[Refused], what: str, most: int) -> None:
     for row in rows[:most]:
-        typer.echo(f"{file}:{row.line}: {what}: {row.reason}")
+        say(f"{file}:{row.line}: {what}: {row.reason}")
     if len(rows) > most:
-        typer.echo(f"… and {len(rows) - most} more {what}; --json lists them all")
+        say(f"… and {len(rows) - most} more {what}; --json lists them all")
 
 
 def enroll(
@@ -144,7 +144,7 @@ def enroll(
         print_json([_entered_json(one, ahead) for one, ahead in result])
     else:
         for one, ahead in result:
-            typer.echo(_entered_line(one, ahead))
+            say(_entered_line(one, ahead))
     raise typer.Exit(1 if any(isinstance(one, Kept) for one, _ in result) else 0)
 
 
@@ -200,7 +200,7 @@ def _print_suppressions(found: list[Suppressed | Kept] | list[Lifted | Kept], as
         print_json([_suppression_json(one) for one in found])
     else:
         for one in found:
-            typer.echo(_suppression_line(one))
+            say(_suppression_line(one))
     raise typer.Exit(1 if any(isinstance(one, Kept) for one in found) else 0)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sequencer.cli.context import folder_of, refuse_workspace
+from sequencer.cli.text import say
 
 if TYPE_CHECKING:
     from sequencer.daemon.telling import Told
@@ -73,6 +74,6 @@ def _teller(log_format: LogFormat) -> Callable[[Told], None]:
         if log_format == "json":
             typer.echo(json_line(told, clock.now()))
         else:
-            typer.echo(plain_line(told, clock.now(), personal=personal))
+            say(plain_line(told, clock.now(), personal=personal))
 
     return tell

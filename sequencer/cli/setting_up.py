@@ -19,7 +19,7 @@ from sequencer.cli.context import (
     problem_lines,
     wrong_use,
 )
-from sequencer.cli.text import counted
+from sequencer.cli.text import counted, say
 
 if TYPE_CHECKING:
     from sequencer.workspace.source import Problem
@@ -53,14 +53,14 @@ def init(
         wrong_use(f"cannot write into {directory}: {error.strerror}")
     plays = sum(path.parent.name == "sequences" for path in written)
     where = "here" if directory == Path() else f"in {directory}"
-    typer.echo(f"A workspace is {where}: config.yaml, {plays} plays in sequences/, their mails in templates/.\n")
-    typer.echo("Next:")
+    say(f"A workspace is {where}: config.yaml, {plays} plays in sequences/, their mails in templates/.\n")
+    say("Next:")
     if directory != Path():
-        typer.echo(f"  cd {directory}")
-    typer.echo("  1. open config.yaml and change the lines marked “yours”")
-    typer.echo("  2. set the password variable that it names, e.g. export MARK_PASSWORD=…")
-    typer.echo("  3. sequencer check --connect    finds every mistake, and tries both servers")
-    typer.echo("  4. sequencer preview quote-follow-up    shows the very mails, before anything leaves")
+        say(f"  cd {directory}")
+    say("  1. open config.yaml and change the lines marked “yours”")
+    say("  2. set the password variable that it names, e.g. export MARK_PASSWORD=…")
+    say("  3. sequencer check --connect    finds every mistake, and tries both servers")
+    say("  4. sequencer preview quote-follow-up    shows the very mails, before anything leaves")
 
 
 def check(
@@ -80,7 +80,7 @@ def check(
         found = asyncio.run(_try_connections(folder, quiet=as_json))
         problems = sorted({*problems, *found}, key=lambda p: (p.file, p.line, p.column, p.code))
     elif connect and not as_json:
-        typer.echo("The servers were not tried: these come first.")
+        say("The servers were not tried: these come first.")
     if as_json:
         print_json([_problem_json(problem) for problem in problems])
     else:
@@ -102,7 +102,7 @@ def _problem_json(problem: Problem) -> dict[str, object]:
 
 def _print_problems(ctx: typer.Context, folder: Path, problems: list[Problem]) -> None:
     for line in problem_lines(folder, problems):
-        typer.echo(line)
+        say(line)
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors
     if not problems or not errors:
@@ -114,10 +114,10 @@ def _print_problems(ctx: typer.Context, folder: Path, problems: list[Problem]) -
             counted(len(config.mailboxes), "mailbox").replace("mailboxs", "mailboxes"),
         ]
         all_well = f"No mistakes: {', '.join(parts)}."
-        typer.echo(f"{all_well} {counted(warnings, 'warning')} above." if warnings else all_well)
+        say(f"{all_well} {counted(warnings, 'warning')} above." if warnings else all_well)
     else:
         tail = f", {counted(warnings, 'warning')}" if warnings else ""
-        typer.echo(f"{counted(errors, 'mistake')}{tail}.")
+        say(f"{counted(errors, 'mistake')}{tail}.")
 
 
 async def _try_connections(folder: Path, *, quiet: bool) -> list[Problem]:
@@ -134,7 +134,7 @@ async def _try_connections(folder: Path, *, quiet: bool) -> list[Problem]:
                 if tried.problem is not None:
                     problems.append(tried.problem)
                 elif not quiet:
-                    typer.echo(f"ok  {tried.what}")
+                    say(f"ok  {tried.what}")
     except TimeoutError:
         message = f"the servers were not done within {CONNECT_SECONDS:g} s"
         problems.append(Problem("config.yaml", 0, 0, "error", "connect-timeout", message, "try again"))
@@ -158,14 +158,14 @@ def upgrade(ctx: typer.Context) -> None:
         ran = asyncio.run(migrate.upgrade(workspace.database_url))
     except CannotOpen as error:
         problem_found(str(error))
-    typer.echo(f"{counted(len(ran), 'migration')} run: {', '.join(ran)}" if ran else "The database is up to date.")
+    say(f"{counted(len(ran), 'migration')} run: {', '.join(ran)}" if ran else "The database is up to date.")
 
 
 def version() -> None:
     """Print the version."""
     from sequencer import __version__
 
-    typer.echo(f"sequencer {__version__}")
+    say(f"sequencer {__version__}")
 
 
 def demo() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from sequencer.cli.context import BY, Emails, Json, OneSequence, Reason, print_json, with_live, wrong_use
+from sequencer.cli.text import say
 
 if TYPE_CHECKING:
     from sequencer.operations.enrollments import Kept
@@ -176,7 +177,7 @@ def _steer(ctx: typer.Context, emails: list[str], sequence: str, as_json: bool, 
         print_json([_json(one, ahead) for one in found])
     else:
         for one in found:
-            typer.echo(_line(one, ahead))
+            say(_line(one, ahead))
     raise typer.Exit(1 if any(isinstance(one, Kept) for one in found) else 0)
 
 

@@ -4,15 +4,36 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
+import typer
+
 if TYPE_CHECKING:
     from sequencer.core.model import Contact
 
 WIDEST: Final = 110
+
+_DIRECTIONS: Final = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def say(text: str = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print for people. What strangers wrote must not steer the terminal: control characters are made visible."""
+    typer.echo(harmless(text), err=err, nl=nl)
+
+
+def harmless(text: str) -> str:
+    """The text with control characters and changes of writing direction replaced; line breaks and tabs stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if _is_harmless(char) else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _is_harmless(char: str) -> bool:
+    return char in "\n\t" or not (unicodedata.category(char) in ("Cc", "Cs") or char in _DIRECTIONS)
 
 
 def columns(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:

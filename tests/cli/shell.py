@@ -54,6 +54,7 @@ def process(*arguments: str, environ: Mapping[str, str] | None = None) -> subpro
         capture_output=True,
         text=True,
         encoding="utf-8",
+        errors="replace",
         env={**os.environ, "PYTHONUTF8": "1", **(environ or {})},
         timeout=60,
         check=False,
