@@ -49,8 +49,7 @@ async def adopt(live: Live, workspace: Workspace, now: datetime) -> tuple[str, .
         for sequence in changed:
             await definitions.keep(conn, sequence.name, sequence.version, workspace.sources[sequence.name], now)
             await agenda.wake_sequence(conn, sequence.name, now)
-        if workspace is not live.workspace:
-            for name in workspace.config.mailboxes:
-                await agenda.wake_held(conn, name, now)  # a template or a file that was missing may be there now
+        for name in workspace.config.mailboxes:
+            await agenda.wake_held(conn, name, now)  # what was missing may be there now, and a limit may be gone
         live.replace_workspace(workspace)
     return tuple(sequence.name for sequence in changed)
