@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import date
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from sequencer.store import contacts, enrollments, suppressions
+from sequencer.store.addresses import bare, normal
+from sequencer.store.columns import clean
 from sequencer.store.contacts import Defaults, Incoming
 from sequencer.store.database import Database
 from tests.store.people import NOW, enter, happen, later, person, stopped
@@ -147,3 +153,20 @@ async def test_erasing_takes_everything_along_but_the_suppression(database: Data
         again = await person(conn)
         assert (await enter(conn, again)).id > enrollment.id
     assert again > contact_id  # an id in an old token must not come to mean somebody else
+
+
+@pytest.mark.parametrize("email", ["a\0b@example.com", "\udcff@example.com", "É@EXAMPLE.com", "i\u0307@x.example", ""])
+async def test_the_strangest_address_is_one_contact(database: Database, email: str) -> None:
+    async with database.begin() as conn:
+        first = await contacts.upsert(conn, email, {}, None, None, None, NOW)
+        second = await contacts.upsert(conn, email, {}, None, None, None, NOW)
+        found = await contacts.by_email(conn, email)
+    assert (first.id, first.outcome, second.outcome) == (second.id, "created", "unchanged")
+    assert found is not None
+    assert found.id == first.id
+
+
+@given(st.text(alphabet=st.characters(codec=None)) | st.text(alphabet="<> ab@\n\u2003"))
+def test_a_normal_address_and_a_bare_id_are_stable(text: str) -> None:
+    assert normal(normal(text)) == normal(text) == clean(normal(text))
+    assert bare(f"<{bare(text)}>") == bare(bare(text)) == clean(bare(text))

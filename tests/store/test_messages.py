@@ -139,6 +139,9 @@ async def test_a_huge_and_hostile_message_is_kept_within_bounds(database: Databa
         assert len(await messages.raw_of(conn, message_id) or b"") == RAW_LIMIT
         await messages.attach(conn, message_id, (await somebody(conn)).id, "by hand")
         assert await aliases.by_message_ids(conn, [huge.message_id]) != {}
+        odd = mail(message_id="<\0\ud800@x.example>", enrollment_id=(await somebody(conn, "ben@example.com")).id)
+        assert isinstance(await messages.record(conn, odd, NOW), int)
+        assert await aliases.by_message_ids(conn, [odd.message_id]) == {odd.message_id: odd.enrollment_id}
 
 
 async def test_a_correction_keeps_what_the_reader_had_made_of_it(database: Database) -> None:
