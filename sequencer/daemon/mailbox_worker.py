@@ -24,7 +24,7 @@ from sequencer.operations.inbox import Watched, find_folders, read_inbox
 from sequencer.operations.lines import MOST_LINES, Lines
 from sequencer.operations.live import Live
 from sequencer.operations.outcomes import REFUSED_AGAIN, Trouble
-from sequencer.operations.queue import Queue, let_wait, look
+from sequencer.operations.queue import Queue, let_wait, look, whose_turn
 from sequencer.operations.send import Office, Sent, send
 from sequencer.store import agenda, mailboxes
 from sequencer.store.mailboxes import MailboxState
@@ -115,7 +115,7 @@ async def work_once(station: Station) -> None:
 
 async def _short_gap(station: Station) -> datetime | None:
     """When the next one in the queue may go, if that is soon."""
-    if station.troubles or not station.queue.waiting:
+    if station.troubles or not station.queue.line:
         return None
     async with station.live.database.read() as conn:
         wake_at = await agenda.next_wake(conn, station.name)
@@ -159,6 +159,8 @@ async def next_turn(station: Station, last: datetime) -> datetime:
     moments = [last + station.poll, *station.retry_at.values()]
     if wake_at is not None:
         moments.append(wake_at)
+    if station.queue.line and station.queue.opens is not None:
+        moments.append(station.queue.opens)
     return min(moments)
 
 
@@ -248,19 +250,18 @@ async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -
     step = await advance(live, station.name, now, LOOK_AT)
     for happening in step.happenings:
         station.tell(happening)
-    queue.waiting -= {ready.enrollment.id for ready in step.ready}
-    paced = await look(live, station.name, mailbox.limits, queue, now)
-    count = TOGETHER if paced.count is None else min(TOGETHER, paced.count)
-    if "smtp" in station.failures:
-        count = min(count, 1)  # after trouble, one message has to show that things are well again
-    going, waiting = step.ready[:count], step.ready[count:]
-    if going and station.lines is not None:
+    await look(live, station.name, mailbox.limits, queue, now)
+    # After trouble, one message has to show that things are well again.
+    room = 1 if "smtp" in station.failures else TOGETHER
+    turns = await whose_turn(live, queue, step.ready, room, now, more=step.more)
+    if turns.going and station.lines is not None:
         office = Office(mailbox, station.lease, station.lines, station.stop.is_set)
-        _take_in(station, await send(live, office, going, now), turn, now)
-        paced = await look(live, station.name, mailbox.limits, queue, now)
-    if waiting and paced.count == 0:
-        await let_wait(live, queue, waiting, now)
-    turn.again = not station.troubles and (step.more or bool(going) or bool(waiting and paced.count != 0))
+        _take_in(station, await send(live, office, turns.going, now), turn, now)
+        await look(live, station.name, mailbox.limits, queue, now)
+    if turns.waiting and queue.pace.count is not None:
+        await let_wait(live, queue, turns.waiting, now)
+    unfinished = step.more or turns.again or bool(turns.going) or bool(turns.waiting and queue.pace.count != 0)
+    turn.again = unfinished and not station.troubles
 
 
 def _take_in(station: Station, sent: Sent, turn: Turn, now: datetime) -> None:
