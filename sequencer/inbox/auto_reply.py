@@ -36,6 +36,7 @@ _TALKS_BACK: Final = re.compile(
     r"\?|\b(?:let's|lets|can we|could you|call me|send me|yes|i'm interested|not interested|no thanks)\b"
 )
 _SENTENCE_END: Final = re.compile(r"[.!?;\n。！？]")
+_CLAUSE_END: Final = re.compile(r"[.,;!?:\n。！？，、]")
 _BEFORE: Final = 70
 
 
@@ -151,7 +152,7 @@ def _looks_like_notice(phrases: tuple[Phrases, ...], folded: str, mail: Mail) ->
     signs += 1 if _header(mail, "x-auto-response-suppress") else 0
     signs += 1 if _header(mail, "precedence") in ("bulk", "junk") else 0
     signs += 1 if _header(mail, "return-path") == "<>" else 0
-    signs -= 3 if _TALKS_BACK.search(folded) else 0
+    signs -= 5 if _TALKS_BACK.search(folded) else 0
     return signs >= _ENOUGH - 1
 
 
@@ -221,7 +222,7 @@ def _after_absence(days: Days) -> date:
 def _told_as_return(days: Days, folded: str, phrases: tuple[Phrases, ...]) -> bool:
     """Whether the words around a day tell of a return: before it in the sentence, or right behind it."""
     before = _SENTENCE_END.split(folded[max(0, days.at - _BEFORE) : days.at])[-1]
-    behind = _SENTENCE_END.split(folded[days.to : days.to + 40])[0]
+    behind = _CLAUSE_END.split(folded[days.to : days.to + 40])[0]
     return any(
         phrase.search(before) or phrase.search(behind) for found in phrases for phrase in found.group("back").anywhere
     )

@@ -25,6 +25,8 @@ class Scene:
 
     today: date
     order: str
+    bare_numbers: bool = False  # "el 16" is a day of the month
+    postpositions: bool = False  # "after" stands behind the day
 
 
 Row = list[Piece]
@@ -34,11 +36,20 @@ Rule = tuple[re.Pattern[str], Callable[[Scene, Row], Piece | None]]
 def read_row(row: Row, scene: Scene) -> Row:
     """The days (`D`) and spans (`P`) that a row of pieces means, in the order of the text."""
     row = [_settled(piece, scene) for piece in row if piece.mark not in "cp"]
+    row = [_month_beside_number(row, index) for index in range(len(row))]
     row = _with_numeric_dates(row, scene)
     for rules in (_FIRST, _SECOND, _SECOND, _THIRD):
         for pattern, make in rules:
             row = _rewrite(row, pattern, make, scene)
     return [piece for piece in row if piece.mark in "DP" and piece.pick]
+
+
+def _month_beside_number(row: Row, index: int) -> Piece:
+    piece = row[index]
+    if piece.mark != "N" or not piece.unit.startswith("M"):
+        return piece
+    beside = (index and row[index - 1].mark in "NO") or (index + 1 < len(row) and row[index + 1].mark == "Y")
+    return replace(piece, mark="M", number=int(piece.unit[1:]), unit="") if beside else replace(piece, unit="")
 
 
 def _rewrite(row: Row, pattern: re.Pattern[str], make: Callable[[Scene, Row], Piece | None], scene: Scene) -> Row:
@@ -170,11 +181,23 @@ def _length(_: Scene, row: Row) -> Piece | None:
     return Piece("r", 0, 0, months=months, days=days, workdays=workdays, unit=_of(row, "U").unit)  # type: ignore[union-attr]
 
 
-def _bare_half_year(_: Scene, row: Row) -> Piece | None:
+def _one(_: Scene, row: Row) -> Piece | None:
+    """ "in a week" in languages that need no word for "a"."""
     unit = row[-1].unit
-    if unit not in ("half_year", "fortnight"):
+    return Piece("r", 0, 0, months=_MONTHS.get(unit, 0), days=_DAYS.get(unit, 0), workdays=int(unit == "business_day"), unit=unit)
+
+
+def _half_year(scene: Scene, row: Row) -> Piece | None:
+    """ "for half a year": such a unit needs no number."""
+    return _one(scene, row) if row[-1].unit in ("half_year", "fortnight") else None
+
+
+def _tens_and_ones(_: Scene, row: Row) -> Piece | None:
+    """ "двадцать четвертого": two words for one number."""
+    tens, ones = row
+    if tens.number not in (20, 30) or not 1 <= ones.number <= 9 or min(tens.to - tens.at, ones.to - ones.at) < 3:
         return None
-    return Piece("r", 0, 0, months=_MONTHS.get(unit, 0), days=_DAYS.get(unit, 0), unit=unit)
+    return replace(ones, number=tens.number + ones.number)
 
 
 def _from_today(scene: Scene, row: Row) -> Piece | None:
@@ -312,9 +335,16 @@ def _day_number(scene: Scene, row: Row) -> Piece | None:
     return _day(calendar.next_day_of_month(number, scene.today)) if 1 <= number <= 31 else None
 
 
+def _bare_day_number(scene: Scene, row: Row) -> Piece | None:
+    """ "el 16", where articles are the custom."""
+    return _day_number(scene, row) if scene.bare_numbers else None
+
+
 def _day_number_in_range(scene: Scene, row: Row) -> Piece | None:
     """ "from the 3rd to the 10th"."""
     numbers = [piece.number for piece in row if piece.mark in "NO"]
+    if row[0].mark != "B" and not scene.bare_numbers:
+        return None
     last = calendar.next_day_of_month(numbers[1], scene.today) if 1 <= numbers[1] <= 31 else None
     first = calendar.make_date(last.year, last.month, numbers[0]) if last and 1 <= numbers[0] <= 31 else None
     if last is None or first is None:
@@ -355,6 +385,11 @@ def _this(scene: Scene, row: Row) -> Piece | None:
 
 def _weekend(scene: Scene, row: Row) -> Piece | None:
     return _this(scene, row) if row[-1].unit == "weekend" else None
+
+
+def _wish(_: Scene, row: Row) -> Piece | None:
+    """ "Have a nice weekend", "Merry Christmas": no day to act on."""
+    return replace(row[0], mark=".", number=0, unit="")
 
 
 def _after_next_weekday(scene: Scene, row: Row) -> Piece | None:
@@ -509,8 +544,6 @@ def _feast(scene: Scene, row: Row) -> Piece | None:
     name = _of(row, "h")
     if name is None:
         return None
-    if name.unit in ("holidays", "summer_break", "winter_break"):
-        return _span(calendar.break_span(name.unit, scene.today), "break")
     year = _written_year(row, scene, after=len(row))
     period = _of(row, "P")
     if period and period.first and period.unit == "year":
@@ -525,6 +558,11 @@ def _feast(scene: Scene, row: Row) -> Piece | None:
     if _of(row, "L"):
         return _day(max((day for day in coming if day < scene.today), default=None))
     return _day(next((day for day in coming if day >= scene.today), None))
+
+
+def _break(scene: Scene, row: Row) -> Piece | None:
+    """ "after the holidays"."""
+    return _span(calendar.break_span(row[-1].unit, scene.today), "break")
 
 
 def _part(scene: Scene, row: Row) -> Piece | None:
@@ -553,7 +591,10 @@ def _part(scene: Scene, row: Row) -> Piece | None:
             pick = start + timedelta(days=14 if 28 <= days <= 31 else days // 2)
             return _span((start + timedelta(days=days // 3), end - timedelta(days=days // 3)), period.unit, pick)
         case "E":
-            back = {"week": 3, "month": 6, "weekend": 1}.get(period.unit, min(16, max(1, days // 3)))
+            if period.unit == "month":
+                start = end - timedelta(days=days - 24) if days > 24 else start
+                return _span((start, end), period.unit, pick=max(start, min(scene.today, end - timedelta(days=1))))
+            back = {"week": 3, "weekend": 1}.get(period.unit, min(16, max(1, days // 3)))
             first = end - timedelta(days=max(1, min(back, days)))
             return _span((first, end), period.unit, pick=max(first, min(scene.today, end - timedelta(days=1))))
         case _:
@@ -576,10 +617,10 @@ def _later_in(scene: Scene, row: Row) -> Piece | None:
 
 
 def _weekday(scene: Scene, row: Row) -> Piece | None:
-    weekday, which = _number(row, "W"), _of(row, "XHLZ")
+    weekday, which = _number(row, "Ww"), _of(row, "XHLZ")
     monday = calendar.week_span(scene.today)[0]
     mark = which.mark if which else ""
-    if mark == "X":
+    if which and mark == "X" and not which.number:
         return _numbered_day(monday + timedelta(days=7 + weekday), weekday)
     if mark == "Z":
         return _numbered_day(calendar.next_weekday(weekday, scene.today) + timedelta(days=7), weekday)
@@ -599,7 +640,7 @@ def _weekday_of_week(_: Scene, row: Row) -> Piece | None:
     period = _of(row, "P")
     if period is None or period.first is None or period.unit != "week":
         return None
-    return _day(period.first + timedelta(days=_number(row, "W")))
+    return _day(period.first + timedelta(days=_number(row, "Ww")))
 
 
 def _dated_weekday(_: Scene, row: Row) -> Piece | None:
@@ -673,6 +714,10 @@ def _after(_: Scene, row: Row) -> Piece | None:
     return replace(piece, pick=pick, first=pick, last=pick + timedelta(days=1), role="after")
 
 
+def _after_behind(scene: Scene, row: Row) -> Piece | None:
+    return _after(scene, row) if scene.postpositions else None
+
+
 def _before(_: Scene, row: Row) -> Piece | None:
     piece = _of(row, "DP")
     return replace(piece, role="before") if piece and not piece.role else None
@@ -691,7 +736,7 @@ def _rules(*rules: tuple[str, Callable[[Scene, Row], Piece | None]]) -> tuple[Ru
     return tuple((re.compile(_widened(pattern.replace(" ", ""))), make) for pattern, make in rules)
 
 
-_ALSO: Final = {"f": "fI", "o": "oy"}
+_ALSO: Final = {"f": "fIy", "o": "oyI"}
 """Wherever a rule has "of" or "on", "in" or "for" will do as well ("first week in March")."""
 
 
@@ -706,19 +751,20 @@ def _widened(pattern: str) -> str:
 
 _FIRST: Final = _rules(
     (r"L (?=[UW] f t? [MmYPXHOQhs] | [UW] [Mm])", _last_as_number),
+    (r"N [NO]", _tens_and_ones),
     (r"[Nj] U (?: [n,]? [Nj] U )*", _length),
-    (r"(?<=[IyXa]) U | U (?=F)", _bare_half_year),
+    (r"(?<= I ) U (?! [NO] ) | U (?= F )", _one),
+    (r"(?<= [yXa] ) U", _half_year),
     (r"B? o? t? [Mm] t? [NO] [-uvn] t? [NO] (?: ,? f? Y )?", _days_of_month),
     (r"B? o? t? [NO] [-uvn] o? t? [NO] f? t? [Mm] (?: [,f]? Y )?", _days_of_month),
     (r"[NO] [-/] [Mm] [-/] N", _day_of_month),
-    (
-        r"(?: [Ww] [,-]? )? o? t? (?<! [Mm] ) (?<! [Mm] [,-] ) [NO] U? f? t? [-/,]? [Mm] (?: [,/-]? f? Y | ,? N (?!U) )",
-        _day_of_month,
-    ),
+    (r"(?: [Ww] [,-]? )? o? t? [NO] U? f? t? [Mm] (?: [,/-]? f? Y | ,? N (?!U) )", _day_of_month),
+    (r"(?: [Ww] [,-]? )? (?<! [Mm] ) (?<! [Mm] [,-] ) [NO] [-/,] [Mm] (?: [,/-]? f? Y | ,? N (?!U) )", _day_of_month),
     (r"(?: [Ww] [,-]? )? o? t? [Mm] [,/-]? t? [NO] ,? f? (?: Y | N (?!U) )", _day_of_month),
     (r"[Mm] [-/] [NO] [-/] (?: Y | N )", _day_of_month),
     (r"Y [-/,f]? t? [Mm] [-/,]? t? [NO]", _day_of_month),
-    (r"(?: [Ww] [,-]? )? o? t? (?<! [Mm] ) (?<! [Mm] [,-] ) [NO] U? f? t? [-/]? [Mm] (?! [-/]? Y)", _day_of_month),
+    (r"(?: [Ww] [,-]? )? o? t? (?<! [Mm] ) [NO] U? f? t? [Mm] (?! [-/]? Y)", _day_of_month),
+    (r"(?: [Ww] [,-]? )? (?<! [Mm] ) (?<! [Mm] [,-] ) [NO] [-/] [Mm] (?! [-/]? Y)", _day_of_month),
     (r"(?: [Ww] [,-]? )? o? t? [Mm] [,/-]? t? [NO]", _day_of_month),
     (r"[NO] [-/] Y [-/] [Mm]", _day_of_month),
     (r"(?<= [fISVER] ) t U (?! [NXHLZ] )", _this),
@@ -733,7 +779,9 @@ _SECOND: Final = _rules(
     (r"[XHL]? t? [Mm] [,/-]? f? t? (?: Y | P) | [XHL] M | [XL] m | [Mm] [XL]", _month),
     (r"Y [-/f]? M", _month),
     (r"M", _month),
-    (r"U (?<! [NOXHLZ] U ) (?! [NXHLZ] )", _weekend),
+    (r"(?<= [tfouabvBlHSVEi] ) U (?! [NXHLZ] )", _weekend),
+    (r"x [.tHjo]? [tHX]? (?: h | [UWT] )", _wish),
+    (r"(?: h | [UWT] ) x", _wish),
     (r"^ o? m \|? $", _weak_month_alone),
     (r"(?<= [IouBabSVEflvX-] ) m", _weak_month),
     (r"(?<= [IouBabSVEflvX] t ) m", _weak_month),
@@ -743,14 +791,15 @@ _SECOND: Final = _rules(
     (r"O U f? t? (?: Y | P ) | [ON] U (?! [XHLf])", _quarter),
     (r"U N [,/-]? f? t? (?: Y | P )? | K [,/-]? f? t? (?: Y | P )?", _week_number),
     (r"(?<= [IfouBabSVEyv] ) Y | (?<= [IfouBabSVEyv] t ) Y", _year),
-    (r"(?: (?<= P ) | (?<= [-nu] )) Y", _year),
+    (r"(?<= P [-nu] ) Y | (?<= P ) Y", _year),
     (r"O [UW]? f? t? P (?<! [W] P ) (?<! W f P)", _week_of_period),
     (r"O W f? t? P", _weekday_of_period),
     (r"[NO] f? t? P", _day_of_period),
     (r"U f t? [DP] | U o t? D", _week_of_day),
-    (r"W f? t? P | P [,-]? o? t? W", _weekday_of_week),
+    (r"[Ww] [fo]? t? P | P [,-]? o? t? W", _weekday_of_week),
     (r"[XHL] t? s | s [XL] | s f? [YP] | (?<= [IfouabSVEBlv] ) t? s", _season),
     (r"[XHL]? t? h ,? f? t? (?: Y | P ) | [XHL] t? h | h", _feast),
+    (r"(?<= [abuvBSVE] ) t? k", _break),
     (r"[SVE] [-f]? t? [PD] | [SVER] [-f]? t? (?: U (?![NXHLZ]) | P)", _part),
     (r"P [SVE] (?! [PDU] )", _part),
 )
@@ -758,21 +807,23 @@ _THIRD: Final = _rules(
     (r"W ,? r (?: F | B D ) | r (?: F | B D ) [,o]? W | W I r", _weekday_from_now),
     (r"[Nj] W (?: F | B D )", _weekdays_from_now),
     (r"[Ww] [,-]? o? t? [NO] (?! [U:c-] )", _weekday_and_number),
-    (r"[XHLZ] t? W | W [XLHZ]", _weekday),
+    (r"[XHLZ] t? [Ww] | [Ww] [XLHZ] | ^ o? w \|? $", _weekday),
     (r"W", _weekday),
-    (r"(?<= [XHL] ) w | w (?= [XHL] )", _weekday),
     (r"y r ,? [Bogf] t? o? [DP] | y? r [ga] o? t? [DP] | r [BF] t? D | r b t? [DP]", _from_day),
     (r"^ r \|? $", _from_today),
-    (r"I o? t? r | r F | a o? r", _from_today),
+    (r"I o? t? r | r [Fl] | [au] o? r | r a (?= [.,|] | $ )", _from_today),
     (r"r A", _before_today),
     (r"y t? r", _next_length),
-    (r"B t? [NO] [-uvn] o? t? [NO] (?! [UM] )", _day_number_in_range),
+    (r"B t? [NO] [-uvn] o? t? [NO] (?! [UM] ) | [oI] t? [NO] [uvn] t? [NO] (?= [,|.] | $ )", _day_number_in_range),
     (r"B? o? t? [NO] [-uvn] o? t? D", _number_to_day),
     (r"D [-uv] o? t? [NO] (?! [U] )", _day_to_number),
     (r"(?<= [ouaBbv] ) t? O (?! [UWfr.] ) | t O (?! [UWfr.] )", _day_number),
+    (r"[to] N (?= [,|] | $ )", _bare_day_number),
     (r"[lF] f? t? [DP]", _later_in),
     (r"B? o? t? [DP] ,? [-uv] o? t? [DP] i? | [BI] o? t? [DP] n o? t? [DP]", _range),
     (r"[uv] o? t? [DP] i? | o [uv] t? [DP] i?", _until),
+    (r"[DP] e", _until),
+    (r"[DP] F", _after_behind),
     (r"[DP] i", _inclusive),
     (r"a o? t? [DP]", _after),
     (r"b o? t? [DP]", _before),

@@ -21,11 +21,13 @@ from sequencer.inbox.folding import fold
 LANGUAGES: Final = ("en", "de", "fr", "es", "it", "nl", "pt", "pl", "sv", "da", "ja", "zh", "ru", "tr", "cs")
 
 _LISTS: Final = {
-    "next": "X", "after_next": "Z", "this": "H", "last": "L", "in": "I", "later": "F", "ago": "A", "after": "a",
-    "before": "b", "of": "f", "the": "t", "on": "o", "until": "u", "through": "v", "from": "B", "and": "n",
-    "start": "S", "middle": "V", "end": "E", "rest": "R", "for": "y", "part_of_day": "p", "inclusive": "i",
-    "starting": "g", "later_in": "l",
+    "from": "B", "starting": "g", "of": "f", "the": "t", "on": "o", "for": "y", "next": "X", "coming": "X", "after_next": "Z",
+    "this": "H", "last": "L", "in": "I", "later": "F", "ago": "A", "after": "a", "before": "b", "until": "u", "and": "n",
+    "start": "S", "middle": "V", "end": "E", "rest": "R", "part_of_day": "p", "inclusive": "i", "through": "v",
+    "later_in": "l", "wishes": "x", "until_behind": "e",
 }  # fmt: skip
+"""The lists of a language and their marks; of a word in two lists the later one counts."""
+_BREAKS: Final = ("holidays", "summer_break", "winter_break")
 _COMPOUNDS: Final = {
     "next_week": ("X", "week"), "next_month": ("X", "month"), "next_year": ("X", "year"), "this_week": ("H", "week"),
     "this_month": ("H", "month"), "this_year": ("H", "year"), "last_week": ("L", "week"), "last_month": ("L", "month"),
@@ -76,23 +78,26 @@ _CLOCK: Final = (
     r"(?<![\d.,/\-])\d{1,2}(?:[.:]\d{2})?[ ]?(?:[ap]\.?m\b\.?|uhr\b|o'clock|[ap]\b|heures?\b|h(?:\d{2})?\b)|\d{1,2}[時点點](?:\d{1,2}分|半)?|\d{1,2}시)"
 )
 _NUMERIC: Final = (
-    r"(?P<iso>(?<!\d)(?:19|20)\d{2}[\-/.](?:1[0-2]|0?[1-9])[\-/.](?:3[01]|[12]\d|0?[1-9])(?!\d)(?:t\d{2}:\d{2}[\d:.+\-z]*)?)|"
+    r"(?P<iso>(?<![\d.])(?:19|20)\d{2}(?P<isosep>[\-/.])(?:1[0-2]|0?[1-9])(?P=isosep)(?:3[01]|[12]\d|0?[1-9])(?!\d)(?:t\d{2}:\d{2}[\d:.+\-z]*)?)|"
     r"(?P<compact>(?<![\d.,])20\d{2}(?:1[0-2]|0[1-9])(?:3[01]|[12]\d|0[1-9])(?!\d))|"
     r"(?P<cjk>(?<!\d)(?:(?P<cy>\d{4}|\d{2})[ ]?年[ ]?)?(?P<cm>1[0-2]|0?[1-9])[ ]?月[ ]?(?P<cd>3[01]|[12]\d|0?[1-9])[ ]?[日号號])|"
     r"(?P<cjkmonth>(?<!\d)(?:(?P<cmy>\d{4})[ ]?年[ ]?)?(?P<cmm>1[0-2]|0?[1-9])月(?!間)(?:份)?)|"
     r"(?P<cjkyear>(?<!\d)\d{4}年)|"
     r"(?P<cjkday>(?<!\d)(?:3[01]|[12]\d|0?[1-9])[ ]?[日号號](?![間後内以前]))|"
-    r"(?P<full>(?<![\d.,/\-])\d{1,2}[ ]?(?P<sep>[./\-])[ ]?\d{1,2}[ ]?(?P=sep)[ ]?(?:\d{4}|\d{2})(?![\d/\-]|[.,]\d))|"
+    r"(?P<full>(?<![\d.,/])(?<!-\d-)(?<!-\d\d-)(?<!\d\d\d-)\d{1,2}[ ]?(?P<sep>[./\-])[ ]?\d{1,2}[ ]?(?P=sep)[ ]?(?:\d{4}|\d{2})(?![\d/]|-(?!\d{1,2}[./])|[.,]\d))|"
     r"(?P<yearmonth>(?<!\d)(?:19|20)\d{2}[\-/](?:1[0-2]|0?[1-9])(?![\d\-/])|(?<![\d/.\-])(?:1[0-2]|0?[1-9])/(?:19|20)\d{2}(?![\d/]))|"
-    r"(?P<part>(?<![\d.,/\-$€£:])\d{1,2}(?:/\d{1,2}(?![\d/%\-]|[.,]\d)|\.[ ]?\d{1,2}(?:\.(?!\d)|(?![\d.,%/])(?=\s|$|[)\-–]))))|"
+    r"(?P<part>(?<![\d.,/$€£:])(?<!-\d-)(?<!-\d\d-)(?<!\d\d\d-)\d{1,2}(?:/\d{1,2}(?![\d/%]|-(?!\d{1,2}[/.])|[.,]\d)|\.[ ]?\d{1,2}(?:\.(?!\d)|(?![\d.,%/])(?=\s|$|[)\-–]))))|"
     r"(?P<quarter>(?<!\w)[qk]([1-4])(?!\d)|(?<!\w)([1-4])q(?!\w))|(?P<half>(?<!\w)h([12])(?!\d))|"
     r"(?P<weekno>(?<!\w)(?:kw|cw|wk|ww|v|w)\.?[ ]?(?P<wn>[1-5]?\d)(?![\w%]|[.,]\d))|"
     r"(?P<year>(?<![\d.,$€£/])(?:19|20)\d{2}(?![\d%]|[.,]\d)|(?<!\w)'\d{2}(?!\d))|"
-    r"(?P<ordinal>(?<![\d.,])\d{1,2}(?:st|nd|rd|th|ero?|eme|:?e|:?a|o|º|ª|de|ste|ten?|-?(?:go|ego|его|ого|го|е|ое|ого)|'?(?:inci|nci|uncu|ncu|unda|inde))(?!\w))|"
+    r"(?P<ordinal>(?<![\d.,])\d{1,2}(?:st|nd|rd|th|ter|ten|\.?[ºª°]|ero?|eme|:?e|:?a|o|º|ª|de|ste|ten?|-?(?:go|ego|его|ого|го|е|ое|ого)|'?(?:inci|nci|uncu|ncu|unda|inde))(?!\w))|"
     r"(?P<number>(?<![\d.,$€£#])\d{1,3}(?![\d%]|[.,]\d))"
 )
+_DASHED_DAY: Final = r"(?P<dashed>(?<![\w.,/\-])(?:3[01]|[12]\d|0?[1-9])-(?:1[0-2]|0?[1-9])(?![\w\-/]|[.,]\d|[ ]uur))|"
 _HAN_NUMBER: Final = r"(?P<han>[一二三四五六七八九十两兩]{1,3})"
-_PUNCTUATION: Final = r"(?P<end>[!?;。！？\n]|\.(?=\s|$))|(?P<comma>[,、])|(?P<dash>[\-~〜～])|(?P<slash>/)|(?P<space>\s+)"
+_PUNCTUATION: Final = (
+    r"(?P<end>[!?;。！？\n]|\.(?=\s|$))|(?P<comma>[,、])|(?P<dash>[\-~〜～])|(?P<slash>/)|(?P<space>\s+)"
+)
 
 
 @cache
@@ -102,7 +107,7 @@ def words_of(language: str) -> Words:
         raise KeyError(language)
     text = (resources.files("sequencer.inbox") / "calendar_words" / f"{language}.yaml").read_text(encoding="utf-8")
     data: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506
-    meanings = dict(_entries(data))
+    meanings = _meanings(data)
     letters = language not in ("ja", "zh")
     literal, regular = {}, []
     for entry, meaning in meanings.items():
@@ -110,8 +115,13 @@ def words_of(language: str) -> Words:
             regular.append((re.compile(entry.strip("/")), meaning))
         else:
             literal[fold(entry)] = meaning
+    numeric = _NUMERIC
+    if language != "en":
+        numeric += r"(?:\.(?=[ ]?[^\W\d_]|[ ]?[\-–]))?"  # "2. Mai": a number with a full stop is an ordinal
+    if language == "nl":
+        numeric = _DASHED_DAY + numeric
     pattern = re.compile(
-        "|".join([_CLOCK, _NUMERIC, _word_pattern(literal, regular, letters), *([] if letters else [_HAN_NUMBER])])
+        "|".join([_CLOCK, numeric, _word_pattern(literal, regular, letters), *([] if letters else [_HAN_NUMBER])])
         + "|"
         + _PUNCTUATION
     )
@@ -127,10 +137,22 @@ def words_of(language: str) -> Words:
     )
 
 
+def _meanings(data: Mapping[str, Any]) -> dict[str, tuple[str, int, str]]:
+    meanings: dict[str, tuple[str, int, str]] = {}
+    for word, meaning in _entries(data):
+        known = meanings.get(word)
+        if known and known[0] == "L" and meaning[0] == "O":
+            continue
+        if known and known[0] == "M" and meaning[0] == "N":
+            meaning = ("N", meaning[1], f"M{known[1]}")  # "sept" is seven, and September beside a number
+        meanings[word] = meaning
+    return meanings
+
+
 def _entries(data: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, int, str]]]:
     for key, mark in _LISTS.items():
         for word in data.get(key, ()):
-            yield word, (mark, 0, "")
+            yield word, (mark, int(key == "coming"), "")
     for key, (_, unit) in _COMPOUNDS.items():
         for word in data.get(key, ()):
             yield word, ("2", 0, key)
@@ -147,13 +169,13 @@ def _entries(data: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, int, str
         for word, number in data.get(key, {}).items():
             yield str(word), (mark, int(number), "")
     for word, name in data.get("holidays", {}).items():
-        yield word, ("h", 0, str(name))
+        yield word, ("k" if str(name) in _BREAKS else "h", 0, str(name))
 
 
 def _word_pattern(literal: Mapping[str, Any], regular: list[tuple[re.Pattern[str], Any]], letters: bool) -> str:
     """One alternation, longest first; in alphabets a word ends where its letters end, and may follow a digit."""
     ordered = sorted(literal, key=len, reverse=True)
-    body = "|".join([*(found.pattern for found, _ in regular), *map(_literal, ordered)])
+    body = "|".join([*map(_literal, ordered), *(found.pattern for found, _ in regular)])
     if not letters:
         return f"(?P<word>{body})"
     return rf"(?P<word>(?<![^\W\d_])(?:{body})(?![^\W_]))(?P<dot>\.(?!\d))?"
@@ -217,7 +239,7 @@ def _pieces(found: re.Match[str], words: Words) -> list[Piece]:
 
 def _word_pieces(found: re.Match[str], words: Words, at: int, to: int) -> list[Piece]:
     word = re.sub(r"\s+", " ", found["word"])
-    meaning = words.meanings.get(word) or _irregular(word, words)
+    meaning = words.meanings.get(word) or _irregular(word, words, found)
     if meaning is None:
         return [Piece(".", at, to)]
     mark, number, name = meaning
@@ -229,11 +251,17 @@ def _word_pieces(found: re.Match[str], words: Words, at: int, to: int) -> list[P
     return [Piece(mark, at, to - len(full_stop), number, name), *full_stop]
 
 
-def _irregular(word: str, words: Words) -> tuple[str, int, str] | None:
+def _irregular(word: str, words: Words, found: re.Match[str]) -> tuple[str, int, str] | None:
+    """The meaning of a word with an open ending, or of one that is told by what follows it."""
     for stem in range(len(word), 1, -1):
         if (meaning := words.meanings.get(word[:stem] + "*")) is not None:
             return meaning
-    return next((meaning for pattern, meaning in words.regular if pattern.fullmatch(word)), None)
+    at, to = found.span("word")
+    for pattern, meaning in words.regular:
+        told = pattern.match(found.string, at)
+        if told and told.end() == to:
+            return meaning
+    return None
 
 
 def _numeric_pieces(found: re.Match[str], at: int, to: int, text: str) -> list[Piece]:
@@ -256,6 +284,8 @@ def _numeric_pieces(found: re.Match[str], at: int, to: int, text: str) -> list[P
     if "yearmonth" in groups:
         year_number, month = (numbers[0], numbers[1]) if numbers[0] > 31 else (numbers[1], numbers[0])
         return [Piece("Y", at, at, year_number), Piece("M", at, to, month)]
+    if "dashed" in groups:
+        return [Piece("G", at, to, numbers[0], "/", second=numbers[1])]
     if "part" in groups:
         return [Piece("G", at, to, numbers[0], "." if "." in text else "/", second=numbers[1])]
     marks = {"quarter": "Q", "half": "q", "weekno": "K", "year": "Y", "cjkyear": "Y", "ordinal": "O", "number": "N"}

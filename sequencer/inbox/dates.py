@@ -16,6 +16,9 @@ MAX_TEXT: Final = 6_000
 HORIZON: Final = 400
 """Days ahead within which a date is believed."""
 
+_BARE_NUMBERS: Final = ("es", "fr", "it", "pt")
+_POSTPOSITIONS: Final = ("ja", "zh", "tr")
+
 ZoneOrder = Literal["DMY", "MDY", ""]
 
 
@@ -87,7 +90,9 @@ def _languages(text: str, language: str) -> tuple[str, ...]:
 
 
 def _read(text: str, today: date, words: Words, zone_order: ZoneOrder) -> tuple[Days, ...]:
-    scene = Scene(today, zone_order if zone_order and words.language == "en" else words.order)
+    order = zone_order if zone_order and words.language == "en" else words.order
+    code = words.language
+    scene = Scene(today, order, bare_numbers=code in _BARE_NUMBERS, postpositions=code in _POSTPOSITIONS)
     pieces = read_row(pieces_of(text, words), scene)
     return tuple(
         Days(

@@ -15,7 +15,13 @@ _SPECIAL: Final = {
 
 def _table() -> dict[int, str]:
     table: dict[int, str] = {}
-    for code in (*range(0x41, 0x5B), *range(0xC0, 0x250), *range(0x370, 0x530), *range(0x1E00, 0x1F00), *range(0xFF01, 0xFF5F)):
+    for code in (
+        *range(0x41, 0x5B),
+        *range(0xC0, 0x250),
+        *range(0x370, 0x530),
+        *range(0x1E00, 0x1F00),
+        *range(0xFF01, 0xFF5F),
+    ):
         character = chr(code)
         latin = code < 0x250 or code >= 0x1E00
         base = unicodedata.normalize("NFKD", character)[0] if latin else character

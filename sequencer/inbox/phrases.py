@@ -28,6 +28,7 @@ _ANY_WORDS: Final = r"(?:[^\w.!?;。！？]{1,3}[\w'\-]{1,30}){0,4}?" + _GAP
 _NOT: Final = r"(?:do|does|did|is|are|was|were|wo|ca|would|could|should|have|has|had|ai|must)n'?t"
 _ANY_LETTERS: Final = r"[^。！？\n.!?]{0,10}?"
 _TOKEN: Final = re.compile(r"[()\[\]|]|\s+|[^()\[\]|\s]+")
+_LOOSE_ENDS: Final = re.compile(r"^(?:\*\s+)+|(?:\s+\*)+$")
 _UNSPACED: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 PLACES: Final = ("whole", "anywhere", "weak", "except")
 MAX_PHRASE: Final = 1_000
@@ -143,7 +144,7 @@ def make_phrase(source: str) -> Phrase:
     folded = fold(composed(source.strip()))
     if not folded or len(folded) > MAX_PHRASE:
         raise PhraseProblem(source, f"a phrase has 1 to {MAX_PHRASE} characters")
-    folded = folded.strip("* ")
+    folded = _LOOSE_ENDS.sub("", folded)
     spaced = not _UNSPACED.search(folded)
     reader = _Reader(source, _TOKEN.findall(folded if spaced else folded.replace("*", " * ")), spaced=spaced)
     body, anchors = reader.sequence("")
