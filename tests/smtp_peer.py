@@ -24,6 +24,8 @@ from typing import Any, Final, Literal, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from sequencer.mail.accounts import cut
+
 Phase = Literal[
     "greeting",
     "ehlo",
@@ -255,7 +257,7 @@ class _Connection(SMTP):
 
     def cut(self) -> None:
         if isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.abort()
+            cut(self.transport)
 
     async def perform(self, phase: Phase, action: Action) -> None:
         """Do it, and leave the method of the command that this was about."""

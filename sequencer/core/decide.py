@@ -284,7 +284,7 @@ def _with_newest(en: Enrollment, message_id: str) -> Enrollment:
 
 def decide(sequence: Sequence, enrollment: Enrollment, facts: Facts, now: datetime) -> Decision:
     """The one next action, or what it waits for, or what holds it. Pure: the same question, the same answer."""
-    position, step = locate(sequence, enrollment.position, facts.earlier)
+    position, step = locate(sequence, enrollment.position, facts.earlier, enrollment.taken)
     case = Case(sequence, enrollment, facts, now, position, step)
     for rule in RULES:
         decision = rule(case)
@@ -296,7 +296,7 @@ def decide(sequence: Sequence, enrollment: Enrollment, facts: Facts, now: dateti
 def next_position(sequence: Sequence, enrollment: Enrollment, earlier: Sequence | None = None) -> Position:
     """Where the plan stands once the present step is done, e.g. when the rep has done a task."""
     stand = enrollment.task.position if enrollment.task is not None else enrollment.position
-    position, step = locate(sequence, stand, earlier)
+    position, step = locate(sequence, stand, earlier, enrollment.taken)
     # A step that is gone has been taken over by the one behind it, which is still to be taken.
     return after_step(sequence, position) if step is not None and position.step == stand.step else position
 

@@ -6,18 +6,23 @@ step inserted before one's place is not taken retroactively.
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from sequencer.core.model import MAIN_LINE, Position, Sequence, Step
 
 
-def locate(sequence: Sequence, position: Position, earlier: Sequence | None = None) -> tuple[Position, Step | None]:
+def locate(
+    sequence: Sequence, position: Position, earlier: Sequence | None = None, taken: Container[str] = ()
+) -> tuple[Position, Step | None]:
     """The position in the live definition, and its step; None when the line is used up.
 
-    `earlier` is the definition that the position comes from; it tells what followed a step that is gone.
+    `earlier` is the definition that the position comes from; it tells what followed a step that is gone. `taken` are
+    the steps that were taken: where the step before this place is gone too, they tell how far one had come.
     """
     if position.line not in sequence.lines:
         return Position(position.line, "", position.after), None
     if not position.step:
-        return _appended(sequence, position)
+        return _appended(sequence, _known(sequence, position, taken))
     found = sequence.find(position.step)
     if found is not None:
         line, index = found
@@ -25,7 +30,7 @@ def locate(sequence: Sequence, position: Position, earlier: Sequence | None = No
     for successor in _followers(earlier, position):
         if (survivor := _in_line(sequence, position.line, successor)) is not None:
             return Position(position.line, successor, position.after), survivor
-    return _behind(sequence, position)
+    return _behind(sequence, _known(sequence, position, taken))
 
 
 def after_step(sequence: Sequence, position: Position) -> Position:
@@ -74,6 +79,14 @@ def _appended(sequence: Sequence, position: Position) -> tuple[Position, Step | 
     if not following.step:
         return position, None
     return following, _in_line(sequence, position.line, following.step)
+
+
+def _known(sequence: Sequence, position: Position, taken: Container[str]) -> Position:
+    """The same place, told by a step that the live file still has."""
+    if not position.after or _in_line(sequence, position.line, position.after) is not None:
+        return position
+    left = [step.id for step in sequence.lines[position.line] if step.id in taken]
+    return Position(position.line, position.step, left[-1] if left else position.after)
 
 
 def _behind(sequence: Sequence, position: Position) -> tuple[Position, Step | None]:

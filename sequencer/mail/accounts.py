@@ -9,6 +9,7 @@ import ipaddress
 import re
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -110,12 +111,21 @@ async def tls_context(ca_file: str) -> ssl.SSLContext:
 @functools.lru_cache(maxsize=32)
 def _tls_context(ca_file: str) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
+    # RFC 8996: TLS 1.0 and 1.1 must not be used. Some distributions leave the decision to OpenSSL's configuration.
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file:
         try:
             context.load_verify_locations(cafile=ca_file)
         except (OSError, ssl.SSLError) as error:
             raise BadAuthority(f"ca_file {ca_file}: {error.strerror or error}") from error
     return context
+
+
+def cut(transport: asyncio.WriteTransport) -> None:
+    """End a connection at once: `close` would still flush what is buffered, to a peer that may never read it."""
+    # The first releases of Python 3.11 raise it for a TLS transport whose peer has gone.
+    with suppress(AttributeError):
+        transport.abort()
 
 
 def connect_failure(error: BaseException, host: str, port: int) -> Unreachable:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from aioimaplib import aioimaplib
 
-from sequencer.mail.accounts import shown
+from sequencer.mail.accounts import cut, shown
 from sequencer.mail.imap_parse import Framer, Garbled, keyword, numbered
 
 MAX_ANSWER = 128 * 1024 * 1024  # bytes, all responses to one command together
@@ -105,7 +105,7 @@ class Wire(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib 
         if self.lost is None:
             self.lost = ConnectionLost(reason)
             if self.transport is not None:
-                self.transport.abort()
+                cut(self.transport)
             if self.pending is not None:
                 self.pending.fail(self.lost)
             self._stir.set()

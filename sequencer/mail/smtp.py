@@ -33,6 +33,7 @@ from sequencer.mail.accounts import (
     SmtpAccount,
     Unreachable,
     connect_failure,
+    cut,
     misconfigured,
     shown,
     tls_context,
@@ -351,7 +352,7 @@ class SmtpLine:
             return
         transport = client.transport
         if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()  # close() would still flush what is buffered, to a server that may never read it
+            cut(transport)
         client.close()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
-from sequencer.mail.accounts import ImapAccount
+from sequencer.mail.accounts import ImapAccount, cut
 from sequencer.mail.imap import ImapLine
 
 SILENCE: Final = b""
@@ -86,7 +86,7 @@ class RawImap:
         assert self._server is not None
         self._server.close()
         for writer in self._writers:
-            writer.transport.abort()
+            cut(writer.transport)
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._server.wait_closed()
