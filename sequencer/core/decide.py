@@ -69,6 +69,7 @@ TRANSITIONS: Final[Mapping[type[Any], Mapping[Status, Status]]] = {
     e.NotDelivered: _SAME,
     e.Replied: _SAME,
     e.NoticeReceived: _SAME,
+    e.Relabelled: _SAME,
     e.HandWritten: _SAME,
     e.Paused: _all_to(_P, _A, _P, _Z, _S, _F),  # on an ended enrollment: a late reply opens it again
     e.Resumed: _all_to(_A, _P, _Z),
@@ -160,6 +161,8 @@ def _apply(en: Enrollment, event: e.Event) -> Enrollment:
             taken = en.taken if back else {s: line for s, line in en.taken.items() if line != event.to.line}
             there = replace(_advance(en, event.to), returns=event.returns, task=None, snoozed_until=None)
             return replace(there, taken=taken)
+        case e.Relabelled():
+            return replace(en, last_sign_at=event.last_sign_at, interested=event.interested, away=event.away)
         case e.Enrolled():
             raise Impossible("enrolled twice")
         case _:

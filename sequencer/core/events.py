@@ -14,7 +14,7 @@ from datetime import date, datetime
 from functools import partial
 from typing import Any, Final
 
-from sequencer.core.model import Fields, Position, Thread
+from sequencer.core.model import Away, Fields, Position, Thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +126,20 @@ class NoticeReceived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Relabelled:
+    """Somebody said what a received message really is. The other fields are what is known now of its writer."""
+
+    at: datetime
+    message: int
+    kind: str
+    read_as: str
+    last_sign_at: datetime | None = None
+    interested: bool = False
+    away: tuple[Away, ...] = ()
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HandWritten:
     """The rep wrote to the contact by hand: a touch of its own."""
 
@@ -136,11 +150,15 @@ class HandWritten:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paused:
-    """Sending stops until somebody decides. On an ended enrollment: it is open again."""
+    """Sending stops until somebody decides. On an ended enrollment: it is open again.
+
+    `message`, here and in the other turns, is the received message that brought it about.
+    """
 
     at: datetime
     reason: str
     by: str = ""
+    message: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +167,7 @@ class Resumed:
 
     at: datetime
     by: str = ""
+    message: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +180,7 @@ class Snoozed:
     to: Position | None = None
     returns: tuple[Position, ...] | None = None
     by: str = ""
+    message: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +192,7 @@ class Branched:
     returns: tuple[Position, ...]
     reason: str
     by: str = ""
+    message: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +213,7 @@ class Moved:
     to: str
     reason: str
     by: str = ""
+    message: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +248,7 @@ class Stopped:
     at: datetime
     reason: str
     by: str = ""
+    message: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +259,7 @@ class Finished:
     reason: str
     outcome: str = ""  # "", "won" or "lost"
     by: str = ""
+    message: int | None = None
 
 
 Event = (
@@ -248,6 +272,7 @@ Event = (
     | NotDelivered
     | Replied
     | NoticeReceived
+    | Relabelled
     | HandWritten
     | Paused
     | Resumed

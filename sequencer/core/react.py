@@ -7,7 +7,7 @@ left alone cannot be overruled by a file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import Final, assert_never
 
@@ -138,6 +138,13 @@ def _snoozed(
         return e.Snoozed(at=now, until=until, reason=reason)
     to, returns = destination(sequence, reaction.then, enrollment.position, enrollment.returns)
     return e.Snoozed(at=now, until=until, reason=reason, to=to, returns=returns)
+
+
+def caused_by(message: int, event: e.Event) -> e.Event:
+    """The event with the received message that brought it about, where it is a turn of the plan."""
+    if isinstance(event, (e.Paused, e.Resumed, e.Snoozed, e.Branched, e.Moved, e.Stopped, e.Finished)):
+        return replace(event, message=message)
+    return event
 
 
 def away_until(back: date | None, calendar: Calendar, now: datetime) -> datetime:

@@ -47,6 +47,7 @@ def told(event: e.Event, zone: ZoneInfo) -> str:
 def _turn(
     event: e.Replied
     | e.NoticeReceived
+    | e.Relabelled
     | e.HandWritten
     | e.Paused
     | e.Resumed
@@ -64,6 +65,9 @@ def _turn(
         case e.NoticeReceived():
             away = f"; away until {moment(event.away_until, zone)}" if event.away_until else ""
             return f"a machine wrote: {event.kind.replace('_', ' ')}{_after(event.evidence)}{away}"
+        case e.Relabelled():
+            kind, read_as = event.kind.replace("_", " "), event.read_as.replace("_", " ")
+            return f"the message is {kind}, and was read as {read_as}{_by(event.by)}"
         case e.HandWritten():
             return "the rep wrote to them by hand"
         case e.Paused():
