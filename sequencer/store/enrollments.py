@@ -23,7 +23,16 @@ from sqlalchemy import ColumnElement, Row, bindparam, func, insert, literal_colu
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.decide import begin
-from sequencer.core.events import Enrolled, Event, NoticeReceived, Replied, event_from_json, from_json, to_json
+from sequencer.core.events import (
+    Enrolled,
+    Event,
+    NoticeReceived,
+    Relabelled,
+    Replied,
+    event_from_json,
+    from_json,
+    to_json,
+)
 from sequencer.core.model import Enrollment, Status
 from sequencer.store import tables
 from sequencer.store.addresses import normal
@@ -284,10 +293,10 @@ def _entry(change: Change) -> tuple[int, int, Sequence[Event], str]:
 
 
 def _to_answer(change: Change) -> int | None:
-    """The message that waits for the rep: the last reply, or the notice that paused the plan."""
+    """The message that waits for the rep: the last reply, or the notice or the correction that paused the plan."""
     paused = change.after.status is Status.PAUSED and change.before.status is not Status.PAUSED
     for event in reversed(change.events):
-        if isinstance(event, Replied) or (isinstance(event, NoticeReceived) and paused):
+        if isinstance(event, Replied) or (isinstance(event, (NoticeReceived, Relabelled)) and paused):
             return event.message
     return None
 

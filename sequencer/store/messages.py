@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, case, literal_column, select, union, update
+from sqlalchemy import Row, Select, and_, case, func, literal_column, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.model import Status
 from sequencer.store import attempts, tables
-from sequencer.store.addresses import bare
+from sequencer.store.addresses import bare, normal
 from sequencer.store.attempts import Attempt
 from sequencer.store.enrollments import STANDING, Standing, standing_of
 from sequencer.store.statements import upsert
@@ -177,12 +178,29 @@ async def raw_of(conn: AsyncConnection, message_id: int) -> bytes | None:
     return raw
 
 
-async def relabel(conn: AsyncConnection, message_id: int, kind: str) -> bool:
-    """Correct the kind; what the reader had made of it is kept. False when there is no such message."""
-    read_as = case((_t.kind_read == "", _t.kind), else_=_t.kind_read)
-    changed = await conn.execute(
-        update(tables.messages).where(_t.id == message_id).values(kind=kind, kind_read=read_as)
-    )
+_SHOWN_KIND: Final = case((_t.label != "", _t.label), else_=_t.kind)
+_READ_AS: Final = case((_t.kind_read != "", _t.kind_read), else_=_SHOWN_KIND)
+
+
+async def relabel(
+    conn: AsyncConnection,
+    message_id: int,
+    kind: str,
+    *,
+    label: str = "",
+    direction: Direction | None = None,
+    named_date: date | None = None,
+) -> bool:
+    """Correct the kind and the label; what the reader had made of it (its label, else its kind) is kept.
+
+    `direction` and `named_date` stay as they are where none is given. False when there is no such message.
+    """
+    values: dict[str, Any] = {"kind": kind, "label": label, "kind_read": _READ_AS}
+    if direction is not None:
+        values["direction"] = direction
+    if named_date is not None:
+        values |= {"named_date": named_date.isoformat(), "date_words": ""}
+    changed = await conn.execute(update(tables.messages).where(_t.id == message_id).values(values))
     return changed.rowcount == 1
 
 
@@ -199,6 +217,57 @@ async def handled(conn: AsyncConnection, message_id: int, now: datetime) -> bool
         update(tables.messages).where(_t.id == message_id, _t.handled_at.is_(None)).values(handled_at=now)
     )
     return changed.rowcount == 1
+
+
+async def others_like(
+    conn: AsyncConnection, message_id: int, enrollment_ids: Collection[int], sender: str, kinds: Collection[str]
+) -> list[Message]:
+    """The other messages of these kinds in these threads, or from this sender, the newest first."""
+    found = await conn.execute(
+        select(*_COLUMNS)
+        .where(
+            _t.id != message_id,
+            _t.kind.in_(kinds),
+            or_(_t.enrollment_id.in_(enrollment_ids), func.lower(_t.sender) == normal(sender)),
+        )
+        .order_by(_t.received_at.desc(), _t.id.desc())
+    )
+    return [_message(row) for row in found]
+
+
+# What the reader made of them ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many messages were read as this kind (or label), and how many of them somebody corrected."""
+
+    kind: str
+    read: int
+    corrected: int
+
+
+_CORRECTED: Final = and_(_t.kind_read != "", _t.kind_read != _SHOWN_KIND)
+
+
+async def tally(conn: AsyncConnection) -> list[Tally]:
+    """Every kind that the reader has found, the most frequent first."""
+    read = func.count().label("read")
+    found = await conn.execute(
+        select(_READ_AS.label("kind"), read, func.sum(case((_CORRECTED, 1), else_=0)).label("corrected"))
+        .where(_t.direction != Direction.HAND_WRITTEN)
+        .group_by(_READ_AS)
+        .order_by(read.desc(), _READ_AS)
+    )
+    return [Tally(row.kind, row.read, int(row.corrected)) for row in found]
+
+
+async def corrected(conn: AsyncConnection, *, limit: int = 1000) -> list[Message]:
+    """The messages whose kind somebody has corrected, the newest first."""
+    found = await conn.execute(
+        select(*_COLUMNS).where(_CORRECTED).order_by(_t.received_at.desc(), _t.id.desc()).limit(limit)
+    )
+    return [_message(row) for row in found]
 
 
 # For the desk -------------------------------------------------------------------------------------

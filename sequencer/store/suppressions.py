@@ -46,6 +46,16 @@ async def add(conn: AsyncConnection, target: str, reason: str, source: str, now:
     return added.rowcount == 1
 
 
+async def get(conn: AsyncConnection, target: str) -> Suppression | None:
+    """The suppression of exactly this address or @domain, or None."""
+    key = await signing_key(conn)
+    found = await conn.execute(
+        select(_t.target, _t.reason, _t.source, _t.created_at).where(_t.hash == _hash(key, normal(target)))
+    )
+    row = found.one_or_none()
+    return None if row is None else Suppression(*row)
+
+
 async def remove(conn: AsyncConnection, target: str) -> bool:
     """Lift the suppression of exactly this address or @domain. False when there was none."""
     key = await signing_key(conn)
