@@ -21,6 +21,10 @@ _USUAL_NAMES = {
         "|indésirables|correo no deseado|posta indesiderata|ongewenste e-mail|skräppost"
     ),
     "\\Archive": "archive|archives|archiv|archivo|archivio|archief",
+    "\\Trash": (
+        "trash|deleted items|deleted messages|deleted|bin|papierkorb|gelöschte elemente|gelöschte objekte|corbeille"
+        "|éléments supprimés|papelera|elementos eliminados|cestino|posta eliminata|prullenbak|kosz|papperskorg"
+    ),
     "\\All": "all mail|alle nachrichten|tous les messages|todos|tutti i messaggi",
 }
 

@@ -11,14 +11,14 @@ from dns.asyncresolver import Resolver
 
 from sequencer.mail.accounts import Unreachable
 from sequencer.mail.imap import ConnectionLost, ImapLine
-from sequencer.mail.imap_names import Folder
+from sequencer.mail.imap_names import Folder, folder_for
 from sequencer.mail.incoming import NoFolder
 from sequencer.mail.smtp import SmtpLine
 from sequencer.operations.accounts import imap_account, smtp_account
 from sequencer.operations.dns import Records, records_of
 from sequencer.operations.inbox import find_folders
 from sequencer.workspace.config import CONFIG_FILE, Config, Mailbox, read_config
-from sequencer.workspace.providers import PROVIDERS
+from sequencer.workspace.providers import JUNK, PROVIDERS
 from sequencer.workspace.source import Document, Problem, Route, read_text
 
 _HINTS: Final = {
@@ -124,7 +124,7 @@ async def _try_folders(box: _Box, line: ImapLine) -> AsyncIterator[Tried]:
     for name in watched.missing:
         message = f"there is no folder {name}, so nothing would be sent"
         yield Tried(name, box.problem("imap", "imap-folder", message, hint))
-    if len(watched.incoming) + len(watched.missing) < len(imap.folders):
+    if JUNK in imap.folders and folder_for(JUNK, known) is None:
         message = "the server does not say which folder takes the junk; replies that land there are not seen"
         yield Tried("junk", box.problem("imap", "imap-junk", message, f"name it under folders:; {hint}", warning=True))
     if watched.sent:

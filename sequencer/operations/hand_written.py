@@ -11,20 +11,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core import events as e
 from sequencer.core.model import Contact, Enrollment, Status
+from sequencer.inbox.addresses import find_addresses
 from sequencer.inbox.fresh_text import fresh_text
-from sequencer.inbox.match import bare_subject
-from sequencer.inbox.parse import Mail
+from sequencer.inbox.match import bare_subject, company_domain
+from sequencer.inbox.parse import Mail, parse_mail
 from sequencer.operations.advance import happening_of
 from sequencer.operations.happenings import Happening
 from sequencer.operations.live import Live
+from sequencer.operations.matching import contact_of, content_of, was_enrolled
 from sequencer.operations.record import change_in
 from sequencer.store import aliases, attempts, contacts, enrollments, messages
 from sequencer.store.aliases import Alias
-from sequencer.store.messages import Direction, Known, NewMessage, content_hash
+from sequencer.store.messages import Direction, Known, NewMessage
 
 REWRITTEN_WITHIN: Final = timedelta(minutes=10)
 """Some providers give our message an id of their own. Its copy in Sent has the same recipient and subject and
 stands there within this time of the attempt."""
+
+MOST_ADDRESSEES: Final = 200
+MOST_IDS: Final = 100
 
 REASON: Final = "you wrote to them by hand"
 
@@ -42,20 +47,62 @@ class Found:
 
 async def take_note(conn: AsyncConnection, live: Live, found: Found, mail: Mail, now: datetime) -> list[Happening]:
     """Pause everything planned for the contacts that the rep has written to. Our own, rewritten copies are known."""
+    concerned = await _written_to(conn, live, found, mail) or await _same_thread(conn, live, mail)
+    if not concerned:
+        return []
+    newest = concerned[0][0]
+    if await messages.in_thread(conn, newest.id, mail.message_id, content_of(mail, found.raw)):
+        return []  # in another folder, or a copy to another of our reps
+    message = await messages.record(conn, _message(found, mail, newest), now)
+    if isinstance(message, Known):
+        return []
     told: list[Happening] = []
-    people = await contacts.by_emails(conn, list(dict.fromkeys(mail.to)), live.defaults)
-    for contact in {contact.id: contact for contact in people.values()}.values():
-        theirs = [standing.enrollment for standing in await enrollments.by_contact(conn, contact.id)]
-        theirs = [enrollment for enrollment in theirs if enrollment.enrolled_at <= found.received_at]
-        if not theirs or await _is_rewritten_copy(conn, theirs, mail, found.received_at):
-            continue
-        message = await messages.record(conn, _message(found, mail, theirs[-1]), now)
-        if isinstance(message, Known):
-            continue
-        for enrollment in theirs:
-            if not enrollment.status.ended:
-                told += await _pause(conn, live, enrollment, contact, message, mail.message_id, found, now)
+    for enrollment, contact in concerned:
+        if not enrollment.status.ended:
+            told += await _pause(conn, live, enrollment, contact, message, mail.message_id, found, now)
     return told
+
+
+_Concerned = list[tuple[Enrollment, Contact]]
+
+
+async def _written_to(conn: AsyncConnection, live: Live, found: Found, mail: Mail) -> _Concerned:
+    """What the addressees are or were in, each one's newest first."""
+    people = {
+        contact.id: contact for address in _addressees(mail) if (contact := await contact_of(conn, live, address))
+    }
+    concerned: _Concerned = []
+    for contact in people.values():
+        standings = reversed(await enrollments.by_contact(conn, contact.id))
+        theirs = [s.enrollment for s in standings if was_enrolled(s.enrollment, found.received_at)]
+        if theirs and not await _is_rewritten_copy(conn, theirs, mail, found.received_at):
+            concerned += [(enrollment, contact) for enrollment in theirs]
+    return concerned
+
+
+async def _same_thread(conn: AsyncConnection, live: Live, mail: Mail) -> _Concerned:
+    """An answer in one of our threads, to an address that we do not know (theirs at home). What stays in our own
+    house, such as a thread forwarded to a colleague, says nothing to the contact and pauses nobody."""
+    if all(_of_ours(live, address) for address in _addressees(mail)):
+        return []
+    ids = [*mail.in_reply_to, *reversed(mail.references)][:MOST_IDS]
+    known = await aliases.by_message_ids(conn, ids)
+    enrollment_id = next((known[i] for i in ids if i in known), None)
+    enrollment = await enrollments.get(conn, enrollment_id) if enrollment_id is not None else None
+    contact = await contacts.by_id(conn, enrollment.contact_id, live.defaults) if enrollment is not None else None
+    return [(enrollment, contact)] if enrollment is not None and contact is not None else []
+
+
+def _addressees(mail: Mail) -> list[str]:
+    """To, Cc and, in the rep's own copy, Bcc."""
+    hidden = find_addresses(" ".join(mail.headers.raw("bcc")[:10])[:32_000])
+    return list(dict.fromkeys(address.lower() for address in (*mail.to, *hidden)))[:MOST_ADDRESSEES]
+
+
+def _of_ours(live: Live, address: str) -> bool:
+    boxes = live.workspace.config.mailboxes.values()
+    ours = {box.from_address.lower() for box in boxes}
+    return address in ours or company_domain(address) in {company_domain(mine) for mine in ours} - {""}
 
 
 async def _pause(
@@ -86,21 +133,31 @@ async def _pause(
 async def _is_rewritten_copy(
     conn: AsyncConnection, theirs: Sequence[Enrollment], mail: Mail, received_at: datetime
 ) -> bool:
-    """Whether this is a message of ours to which the provider gave another id; that id is remembered."""
+    """Whether this is a message of ours to which the provider gave another id; that id is remembered.
+
+    The rep may answer in the same thread within minutes, so the words have to be ours as well, from the first one on.
+    """
     for enrollment in theirs:
         for attempt in await attempts.of_enrollment(conn, enrollment.id):
             near = abs(attempt.started_at - received_at) <= REWRITTEN_WITHIN
             if near and bare_subject(attempt.subject) == bare_subject(mail.subject):
+                ours = await attempts.bytes_of(conn, attempt.id)
+                if ours is None or not _squeezed(mail.words).startswith(_squeezed(parse_mail(ours).words)):
+                    continue
                 await aliases.add_many(conn, [Alias(mail.message_id, enrollment.id, "sent folder", attempt.id)])
                 return True
     return False
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
 
 
 def _message(found: Found, mail: Mail, enrollment: Enrollment) -> NewMessage:
     return NewMessage(
         mailbox=found.mailbox,
         direction=Direction.HAND_WRITTEN,
-        content=content_hash(mail.from_address, mail.subject, found.raw),
+        content=content_of(mail, found.raw),
         received_at=found.received_at,
         raw=found.raw,
         folder=found.folder,

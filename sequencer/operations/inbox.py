@@ -6,22 +6,30 @@ the end of every folder.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from sequencer.mail.imap_names import Folder
+from sequencer.mail.imap_names import Folder, folder_for
 from sequencer.mail.incoming import FolderState, Head, Incoming, NoFolder, NoMessage
 from sequencer.operations.happenings import Happening
 from sequencer.operations.live import Live
-from sequencer.operations.receive import Arrival, receive
-from sequencer.store import mailboxes, set_aside
+from sequencer.operations.receive import Arrival, pause_unread, receive
+from sequencer.operations.record import is_outage
+from sequencer.store import enrollments, mailboxes, set_aside
 from sequencer.store.mailboxes import Cursor
 from sequencer.workspace.config import Mailbox
 
 LOOK_BACK: Final = timedelta(days=2)
-"""How far back a folder is read that was never read, or whose UIDs have changed: what is known already is skipped."""
+"""A folder whose UIDs have changed is read from so long before its last reading: what is known already is skipped."""
+
+FURTHEST: Final = timedelta(days=60)
+"""A folder that was never read is read from the oldest enrollment that is still open, but from no earlier than this."""
+
+MIXED: Final = ("\\All", "\\Trash")
+"""Special uses of folders that also hold drafts, so that what the rep wrote counts in Sent only."""
 
 AT_ONCE: Final = 50
 
@@ -38,48 +46,37 @@ class InboxRead:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The folders of a mailbox by the names that its server gives them."""
+    """The folders of a mailbox by the names that its server gives them. In `mixed` ones drafts lie as well."""
 
     incoming: tuple[str, ...]
     sent: str
     missing: tuple[str, ...] = ()
+    mixed: frozenset[str] = frozenset()
 
 
 async def find_folders(mailbox: Mailbox, line: Incoming) -> Watched:
     r"""Which folders to read. A name with a backslash is a special use (RFC 6154 §2), e.g. `\Junk`."""
-    known = await line.folders()
-    incoming: list[str] = []
-    missing: list[str] = []
-    for wanted in mailbox.imap.folders:
-        name = _named(known, wanted)
-        if name:
-            incoming.append(name)
-        elif not wanted.startswith("\\"):
-            missing.append(wanted)
+    known = [folder for folder in await line.folders() if folder.selectable]
+    found = {wanted: _named(known, wanted) for wanted in mailbox.imap.folders}
+    missing = tuple(wanted for wanted, name in found.items() if not name and not wanted.startswith("\\"))
     sent = _named(known, mailbox.imap.sent) if mailbox.imap.sent else ""
-    return Watched(tuple(dict.fromkeys(incoming)), sent, tuple(missing))
+    incoming = tuple(dict.fromkeys(name for name in found.values() if name))
+    mixed = frozenset(name for use in MIXED if (name := _named(known, use)))
+    return Watched(incoming, sent, missing, mixed)
 
 
 def _named(known: Sequence[Folder], wanted: str) -> str:
+    """The server's name of a folder. It may be written in another Unicode form, or as a path with slashes."""
     if wanted.startswith("\\"):
-        found = (f.name for f in known if wanted.lower() in {flag.lower() for flag in f.special_use})
-        return next(found, "") or _by_habit(known, wanted)
-    exact = (
-        folder.name for folder in known if folder.name == wanted or folder.name.upper() == wanted.upper() == "INBOX"
-    )
-    return next(exact, "")
+        folder = folder_for(wanted, known)
+        return folder.name if folder is not None else ""
+    exact = next((folder.name for folder in known if folder.name == wanted), "")
+    return exact or next((folder.name for folder in known if _plain(folder.name, folder) == _plain(wanted)), "")
 
 
-_HABITS: Final = {
-    "\\sent": ("Sent", "Sent Items", "Sent Messages", "INBOX.Sent", "Gesendet", "Gesendete Objekte"),
-    "\\junk": ("Junk", "Spam", "Junk E-mail", "Junk Email", "INBOX.Junk", "INBOX.Spam"),
-}
-
-
-def _by_habit(known: Sequence[Folder], use: str) -> str:
-    """Servers without special uses name these folders as their first mail client did."""
-    names = {folder.name.lower(): folder.name for folder in known}
-    return next((names[habit.lower()] for habit in _HABITS.get(use.lower(), ()) if habit.lower() in names), "")
+def _plain(name: str, folder: Folder | None = None) -> str:
+    path = name.replace(folder.separator, "/") if folder is not None and folder.separator else name
+    return path.upper() if path.upper() == "INBOX" else unicodedata.normalize("NFC", path)
 
 
 async def read_inbox(live: Live, mailbox: Mailbox, line: Incoming, watched: Watched, now: datetime) -> InboxRead:
@@ -87,83 +84,119 @@ async def read_inbox(live: Live, mailbox: Mailbox, line: Incoming, watched: Watc
     result = InboxRead(missing=list(watched.missing))
     sent = (watched.sent,) if watched.sent and watched.sent not in watched.incoming else ()
     for folder in (*sent, *watched.incoming):  # our own copies first: they tell what the answers are about
-        await _read_folder(live, mailbox, line, folder, folder == watched.sent, now, result)
+        await _read_folder(_Place(live, mailbox, line, watched, folder, now, result))
     if not result.missing:
         async with live.database.begin() as conn:
             await mailboxes.set_inbox_read(conn, mailbox.name, now)
     return result
 
 
-async def _read_folder(
-    live: Live, mailbox: Mailbox, line: Incoming, folder: str, in_sent: bool, now: datetime, result: InboxRead
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A folder that is being read."""
+
+    live: Live
+    mailbox: Mailbox
+    line: Incoming
+    watched: Watched
+    folder: str
+    now: datetime
+    result: InboxRead
+
+
+async def _read_folder(place: _Place) -> None:
+    live, line, folder, now = place.live, place.line, place.folder, place.now
     state = await line.examine(folder)
     if isinstance(state, NoFolder):
-        result.missing.append(folder)
+        place.result.missing.append(folder)
         return
     async with live.database.read() as conn:
-        cursor = await mailboxes.cursor(conn, mailbox.name, folder)
-    uids = await _new_uids(line, folder, state, cursor, now)
+        cursor = await mailboxes.cursor(conn, place.mailbox.name, folder)
+    uids = await _new_uids(place, state, cursor)
     for some in _slices(uids):
         for head in await line.heads(folder, some):
-            await _take_in(live, mailbox, line, folder, in_sent, head, state.uidvalidity, now, result)
+            await _take_in(place, head, state.uidvalidity)
     end = max([state.uidnext - 1, *uids, cursor.last_uid if _same(cursor, state) and cursor else 0])
     if cursor is None or uids or not _same(cursor, state) or end != cursor.last_uid:
         async with live.database.begin() as conn:
-            await mailboxes.set_cursor(conn, mailbox.name, folder, Cursor(state.uidvalidity, end, now))
+            await mailboxes.set_cursor(conn, place.mailbox.name, folder, Cursor(state.uidvalidity, end, now))
 
 
-async def _new_uids(
-    line: Incoming, folder: str, state: FolderState, cursor: Cursor | None, now: datetime
-) -> tuple[int, ...]:
+async def _new_uids(place: _Place, state: FolderState, cursor: Cursor | None) -> tuple[int, ...]:
+    line, folder = place.line, place.folder
     if cursor is not None and _same(cursor, state):
         if state.uidnext == cursor.last_uid + 1:
             return ()
         return await line.uids_after(folder, cursor.last_uid)
-    since = (cursor.read_at if cursor is not None and cursor.read_at is not None else now) - LOOK_BACK
-    return await line.uids_since(folder, since.date())
+    return await line.uids_since(folder, (await _read_until(place, cursor) - LOOK_BACK).date())
+
+
+async def _read_until(place: _Place, cursor: Cursor | None) -> datetime:
+    """Before this instant nothing in the folder can matter that we have not seen."""
+    if cursor is not None and cursor.read_at is not None:
+        return min(cursor.read_at, place.now)
+    async with place.live.database.read() as conn:
+        oldest = await enrollments.oldest_open(conn, place.mailbox.name)
+    return max(min(oldest or place.now, place.now), place.now - FURTHEST)
 
 
 def _same(cursor: Cursor | None, state: FolderState) -> bool:
     return cursor is not None and cursor.uidvalidity == state.uidvalidity
 
 
-async def _take_in(
-    live: Live,
-    mailbox: Mailbox,
-    line: Incoming,
-    folder: str,
-    in_sent: bool,
-    head: Head,
-    uidvalidity: int,
-    now: datetime,
-    result: InboxRead,
-) -> None:
+async def _take_in(place: _Place, head: Head, uidvalidity: int) -> None:
     """One message, in one transaction with the cursor. What cannot be read is set aside, and the reading goes on."""
+    live, folder, now = place.live, place.folder, place.now
     cursor = Cursor(uidvalidity, head.uid, now)
-    what = f"message {head.uid} in {folder}"
-    body = NoMessage(head.uid, head.problem) if head.problem else await line.body(folder, head.uid)
+    body = NoMessage(head.uid, head.problem) if head.problem else await place.line.body(folder, head.uid)
     if isinstance(body, NoMessage):
+        if body.reason != "gone":
+            await _set_aside(place, cursor, body.reason, head.header)
+            return
         async with live.database.begin() as conn:
-            if body.reason != "gone":
-                await set_aside.add(conn, mailbox.name, what, body.reason, now)
-            await mailboxes.set_cursor(conn, mailbox.name, folder, cursor)
+            await mailboxes.set_cursor(conn, place.mailbox.name, folder, cursor)
         return
-    arrival = Arrival(mailbox, folder, head.uid, head.received_at or now, body, in_sent, head.gmail_thread)
+    arrival = Arrival(
+        place.mailbox,
+        folder,
+        head.uid,
+        head.received_at or now,
+        body,
+        folder == place.watched.sent,
+        head.gmail_thread,
+        folder in place.watched.mixed,
+    )
     try:
         async with live.database.begin() as conn:
             receipt = await receive(conn, live, arrival, now)
-            await mailboxes.set_cursor(conn, mailbox.name, folder, cursor)
+            await mailboxes.set_cursor(conn, place.mailbox.name, folder, cursor)
     except Exception as error:  # one bad message never stops the others
-        async with live.database.begin() as conn:
-            await set_aside.add(conn, mailbox.name, what, f"{type(error).__name__}: {error}", now, body)
-            await mailboxes.set_cursor(conn, mailbox.name, folder, cursor)
-        reason = f"{what} could not be read and was set aside: {type(error).__name__}"
-        result.happenings.append(Happening("set_aside", now, mailbox.name, detail=reason))
+        if is_outage(error):
+            raise  # the message is not to blame, and must not be passed over
+        await _set_aside(place, cursor, f"{type(error).__name__}: {error}", body)
         return
-    result.read += 1
-    result.happenings += receipt.happenings
-    result.refusal = result.refusal or receipt.refusal
+    place.result.read += 1
+    place.result.happenings += receipt.happenings
+    place.result.refusal = place.result.refusal or receipt.refusal
+
+
+async def _set_aside(place: _Place, cursor: Cursor, error: str, raw: bytes) -> None:
+    """Kept and shown. It may have been an answer: whoever it names is not written to before somebody looks."""
+    live, now, name = place.live, place.now, place.mailbox.name
+    what = f"message {cursor.last_uid} in {place.folder}"
+    async with live.database.begin() as conn:
+        await set_aside.add(conn, name, what, error, now, raw)
+        await mailboxes.set_cursor(conn, name, place.folder, cursor)
+    reason = f"{what} could not be read and was set aside: {error.partition(':')[0]}"
+    place.result.happenings.append(Happening("set_aside", now, name, detail=reason))
+    try:
+        async with live.database.begin() as conn:
+            place.result.happenings += await pause_unread(conn, live, raw, now)
+    except Exception as failure:
+        if is_outage(failure):
+            raise
+        async with live.database.begin() as conn:
+            await set_aside.add(conn, name, f"the sender of {what}", f"{type(failure).__name__}: {failure}", now)
 
 
 def _slices(uids: Sequence[int]) -> Iterator[Sequence[int]]:

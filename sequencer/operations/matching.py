@@ -7,18 +7,24 @@ left alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sequencer.core.model import Enrollment
+from sequencer.core.model import Contact, Enrollment
 from sequencer.inbox.match import Clues, bare_subject
+from sequencer.inbox.parse import Mail
 from sequencer.mail.ids import read_message_id, read_unsubscribe_token
 from sequencer.operations.live import Live
 from sequencer.store import aliases, contacts, enrollments
+from sequencer.store.messages import content_hash
 
 THREAD_ALIAS = "x-gm-thrid-"
 """A Gmail thread is remembered among the ids of its thread under this prefix."""
+
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+"""By so much the mail server's clock may be behind ours; its instants have whole seconds besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +74,45 @@ async def _by_message_id(conn: AsyncConnection, clues: Clues) -> tuple[int, str]
     return next(((known[i], "the message it answers") for i in clues.message_ids if i in known), None)
 
 
+def content_of(mail: Mail, raw: bytes) -> str:
+    """What makes a mail the same one in another folder. Without a Message-ID its date tells two short answers apart."""
+    told_apart = mail.subject if mail.message_id else f"{mail.subject}\n{mail.date}"
+    return content_hash(mail.from_address, told_apart, raw)
+
+
 def is_ours(live: Live, message_id: str) -> bool:
     """Whether a Message-ID is one that this installation signed."""
     return bool(message_id) and read_message_id(live.key, message_id) is not None
 
 
+async def contact_of(conn: AsyncConnection, live: Live, address: str) -> Contact | None:
+    """The contact who writes from this address, be it with a +tag of their own."""
+    if not address:
+        return None
+    known = await contacts.by_email(conn, address, live.defaults)
+    plain = without_tag(address)
+    return known if known is not None or plain == address else await contacts.by_email(conn, plain, live.defaults)
+
+
+def without_tag(address: str) -> str:
+    """`anna+news@example.com` is read by `anna@example.com` (RFC 5233), wherever a + is taken for anything at all."""
+    local, at, domain = address.rpartition("@")
+    return f"{local.partition('+')[0] or local}{at}{domain}"
+
+
+def was_enrolled(enrollment: Enrollment, received_at: datetime) -> bool:
+    """Whether a mail came after the enrollment, by the mail server's clock."""
+    return enrollment.enrolled_at <= received_at + CLOCKS_DIFFER
+
+
 async def _by_contact(
     conn: AsyncConnection, live: Live, address: str, subject: str, received_at: datetime
 ) -> Match | None:
-    contact = await contacts.by_email(conn, address, live.defaults) if address else None
+    contact = await contact_of(conn, live, address)
     if contact is None:
         return None
     standings = await enrollments.by_contact(conn, contact.id)
-    theirs = [s.enrollment for s in reversed(standings) if s.enrollment.enrolled_at <= received_at]
+    theirs = [s.enrollment for s in reversed(standings) if was_enrolled(s.enrollment, received_at)]
     for enrollment in theirs:
         if subject and _same_subject(enrollment, subject):
             return Match(enrollment, "sender and subject", certain=False)
@@ -95,7 +127,7 @@ async def _by_company(conn: AsyncConnection, clues: Clues, received_at: datetime
     if not clues.domain or not clues.subject:
         return None
     for enrollment in await enrollments.open_at_domain(conn, clues.domain):
-        if enrollment.enrolled_at <= received_at and _same_subject(enrollment, clues.subject):
+        if was_enrolled(enrollment, received_at) and _same_subject(enrollment, clues.subject):
             return Match(enrollment, "company and subject", certain=False)
     return None
 

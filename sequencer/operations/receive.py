@@ -6,8 +6,9 @@ One transaction a message; the folder's cursor moves in the same one, so no effe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,20 +21,30 @@ from sequencer.core.timing import Calendar
 from sequencer.inbox.match import Clues, clues_of
 from sequencer.inbox.parse import Mail, parse_mail
 from sequencer.inbox.reading import Kind, Reading, read_mail
+from sequencer.mail.ids import read_message_id
 from sequencer.operations.advance import happening_of
 from sequencer.operations.doubt import settle_by_answer, settle_by_copy
 from sequencer.operations.enrollments import move_on
 from sequencer.operations.hand_written import Found, take_note
 from sequencer.operations.happenings import Happening
 from sequencer.operations.live import Live
-from sequencer.operations.matching import THREAD_ALIAS, Match, is_ours, match
+from sequencer.operations.matching import (
+    THREAD_ALIAS,
+    Match,
+    contact_of,
+    content_of,
+    is_ours,
+    match,
+    without_tag,
+)
 from sequencer.operations.record import Refusal, change_in
-from sequencer.store import contacts, enrollments, messages, suppressions
-from sequencer.store.messages import Direction, Known, NewMessage, content_hash
+from sequencer.store import contacts, enrollments, messages, suppressions, tasks
+from sequencer.store.messages import Direction, Known, NewMessage
 from sequencer.workspace.calendars import calendar_for
 from sequencer.workspace.config import Mailbox
 
 ANSWERED_FROM: Final = "a reply came from {sender}"
+UNREAD: Final = "a mail that may be their answer could not be read and was set aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,7 @@ class Arrival:
     raw: bytes
     in_sent: bool = False
     gmail_thread: str = ""
+    mixed: bool = False  # a folder where drafts and copies lie too: what the rep wrote counts in Sent only
 
 
 @dataclass(slots=True)
@@ -65,10 +77,21 @@ async def receive(conn: AsyncConnection, live: Live, arrival: Arrival, now: date
             return Receipt()  # a copy to ourselves, or one that came back round a forwarder
         thread = THREAD_ALIAS + arrival.gmail_thread if arrival.gmail_thread else ""
         return Receipt(await settle_by_copy(conn, live, mail.message_id, thread, now))
-    if arrival.in_sent or mail.from_address.lower() == arrival.mailbox.from_address.lower():
+    if arrival.in_sent or await _by_a_rep(conn, live, arrival, mail):
+        if arrival.mixed and not arrival.in_sent:
+            return Receipt()
         found = Found(arrival.mailbox.name, arrival.folder, arrival.uid, arrival.received_at, arrival.raw)
         return Receipt(await take_note(conn, live, found, mail, now))
     return await _receive_from_outside(conn, live, arrival, mail, now)
+
+
+async def _by_a_rep(conn: AsyncConnection, live: Live, arrival: Arrival, mail: Mail) -> bool:
+    """Whether the rep wrote it, or another rep of ours; one who is a contact as well (a trial) answers as such."""
+    sender = mail.from_address.lower()
+    if sender == arrival.mailbox.from_address.lower():
+        return True
+    ours = {mailbox.from_address.lower() for mailbox in live.workspace.config.mailboxes.values()}
+    return sender in ours and await contact_of(conn, live, sender) is None
 
 
 async def _receive_from_outside(
@@ -76,7 +99,7 @@ async def _receive_from_outside(
 ) -> Receipt:
     today, defaults = arrival.received_at.date(), live.defaults
     reading = read_mail(mail, today=today, timezone=defaults.timezone, language=defaults.language)
-    clues = clues_of(mail, reading)
+    clues = replace(clues_of(mail, reading), thread_id=arrival.gmail_thread)  # the server's word, not a header's
     found = await match(conn, live, clues, arrival.received_at, notice=not reading.kind.human)
     plan = live.sequence(found.enrollment.sequence) if found is not None else None
     contact = await contacts.by_id(conn, found.enrollment.contact_id, defaults) if found is not None else None
@@ -84,6 +107,8 @@ async def _receive_from_outside(
         return await _to_the_desk(conn, live, arrival, mail, reading, clues, now)
     if plan is not None and plan.labels and reading.kind.human:
         reading = read_mail(mail, labels=plan.labels, today=today, timezone=contact.timezone, language=contact.language)
+    if await messages.in_thread(conn, found.enrollment.id, mail.message_id, content_of(mail, arrival.raw)):
+        return Receipt()  # in another folder, or to two of our reps
     message = await messages.record(conn, _message(arrival, mail, reading, found), now)
     if isinstance(message, Known):
         return Receipt()
@@ -120,7 +145,7 @@ class _Case:
 
     @property
     def from_contact(self) -> bool:
-        return self.mail.from_address.lower() == self.contact.email.lower()
+        return without_tag(self.mail.from_address.lower()) == without_tag(self.contact.email.lower())
 
     @property
     def at(self) -> datetime:
@@ -141,9 +166,27 @@ async def _hear(conn: AsyncConnection, case: _Case, receipt: Receipt) -> None:
     elsewhere = f"they replied in {case.found.enrollment.sequence}"
     for other in others:
         if other != case.found.enrollment.id:
-            await _apply(conn, case, other, lambda en: _pause(case, en, elsewhere), case.contact, receipt)
+            make = _stop if unwanted else partial(_pause, reason=elsewhere)
+            await _apply(conn, case, other, partial(make, case), case.contact, receipt)
+    if not case.from_contact:
+        await _hear_another(conn, case, receipt)
     if case.clues.domain:
         await _pause_colleagues(conn, case, receipt)
+
+
+async def _hear_another(conn: AsyncConnection, case: _Case, receipt: Receipt) -> None:
+    """Who answers in somebody else's thread may be a contact as well: they have answered, too."""
+    sender = await contact_of(conn, case.live, case.clues.sender)
+    if sender is None or sender.id == case.contact.id:
+        return
+    unwanted = case.reading.kind is Kind.UNSUBSCRIBE
+    if unwanted:
+        reason = f"they asked on {case.at:%Y-%m-%d}: {_first_words(case.reading.text)}"
+        await suppressions.add(conn, sender.email, reason, f"message {case.message}", case.now)
+    reason = f"they replied in the thread of {case.contact.email}"
+    for other in await enrollments.active_of(conn, sender.id):
+        make = _stop if unwanted else partial(_pause, reason=reason)
+        await _apply(conn, case, other.id, partial(make, case), sender, receipt)
 
 
 def _reply_events(case: _Case, enrollment: Enrollment) -> Sequence[e.Event]:
@@ -173,15 +216,48 @@ def _pause(case: _Case, enrollment: Enrollment, reason: str) -> Sequence[e.Event
     return (e.Paused(at=case.now, reason=reason),)
 
 
+def _stop(case: _Case, enrollment: Enrollment) -> Sequence[e.Event]:
+    if enrollment.status.ended:
+        return ()
+    return (e.Stopped(at=case.now, reason=f"suppressed: {str(case.reading.kind).replace('_', ' ')}"),)
+
+
 async def _pause_colleagues(conn: AsyncConnection, case: _Case, receipt: Receipt) -> None:
     """One answer from a company speaks for all of it: nobody there is written to until the rep has looked."""
     reason = f"{case.mail.from_address}, of the same company, replied"
-    for other in await enrollments.open_at_domain(conn, case.clues.domain):
+    domains = {case.clues.domain, case.clues.sender.rpartition("@")[2]}
+    there = [other for domain in sorted(domains) for other in await enrollments.open_at_domain(conn, domain)]
+    for other in there:
         if other.contact_id == case.contact.id:
             continue
         colleague = await contacts.by_id(conn, other.contact_id, case.live.defaults)
         if colleague is not None:
             await _apply(conn, case, other.id, lambda en: _pause(case, en, reason), colleague, receipt)
+
+
+async def pause_unread(conn: AsyncConnection, live: Live, raw: bytes, now: datetime) -> list[Happening]:
+    """A mail that could not be taken in may have been an answer: whoever it names is paused until somebody looks."""
+    mail = parse_mail(raw)
+    if is_ours(live, mail.message_id):
+        return []
+    signed = (read_message_id(live.key, i) for i in (*mail.in_reply_to, *mail.references))
+    named = {token.enrollment for token in signed if token is not None}
+    sender = await contact_of(conn, live, mail.from_address)
+    if sender is not None:
+        named |= {enrollment.id for enrollment in await enrollments.active_of(conn, sender.id)}
+    told: list[Happening] = []
+    for enrollment_id in sorted(named):
+        made: list[e.Event] = []
+
+        def pause(enrollment: Enrollment, made: list[e.Event] = made) -> Sequence[e.Event]:
+            made[:] = [e.Paused(at=now, reason=UNREAD)] if enrollment.status in (Status.ACTIVE, Status.SNOOZED) else []
+            return tuple(made)
+
+        after = await change_in(conn, live, enrollment_id, now, pause)
+        if isinstance(after, Enrollment) and made:
+            contact = await contacts.by_id(conn, after.contact_id, live.defaults)
+            told += [happening_of(event, after, contact.email if contact is not None else "") for event in made]
+    return told
 
 
 # A machine wrote -------------------------------------------------------------------------------------
@@ -191,6 +267,9 @@ async def _notice(conn: AsyncConnection, case: _Case, receipt: Receipt) -> None:
     if case.plan is not None and isinstance(reaction_to(case.plan, case.heard), Suppress):
         reason = f"{case.reading.kind.replace('_', ' ')} on {case.at:%Y-%m-%d}: {case.reading.evidence}"
         await suppressions.add(conn, case.contact.email, reason, f"message {case.message}", case.now)
+        for other in await enrollments.active_of(conn, case.contact.id):
+            if other.id != case.found.enrollment.id:
+                await _apply(conn, case, other.id, partial(_stop, case), case.contact, receipt)
     await _apply(conn, case, case.found.enrollment.id, lambda en: _notice_events(case, en), case.contact, receipt)
 
 
@@ -230,14 +309,18 @@ async def _apply(
     receipt: Receipt,
 ) -> None:
     made: list[e.Event] = []
+    asked: list[bool] = []
 
     def remember(enrollment: Enrollment) -> Sequence[e.Event]:
         made[:] = make(enrollment)
+        asked[:] = [enrollment.task is not None]
         return tuple(made)
 
     after = await change_in(conn, case.live, enrollment_id, case.now, remember)
     if isinstance(after, Refusal):
         raise RuntimeError(f"enrollment {enrollment_id}: {after.reason}")
+    if any(asked) and after.task is None:
+        await tasks.drop(conn, after.id, after.reason or "the plan does not wait for it any more", case.now)
     receipt.happenings += [happening_of(event, after, contact.email) for event in made]
     for event in made:
         if isinstance(event, e.Moved):
@@ -261,7 +344,7 @@ def _message(arrival: Arrival, mail: Mail, reading: Reading, found: Match | None
     return NewMessage(
         mailbox=arrival.mailbox.name,
         direction=Direction.RECEIVED if reading.kind.human else Direction.NOTICE,
-        content=content_hash(mail.from_address, mail.subject, arrival.raw),
+        content=content_of(mail, arrival.raw),
         received_at=arrival.received_at,
         raw=arrival.raw,
         folder=arrival.folder,

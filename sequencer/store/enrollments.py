@@ -399,6 +399,14 @@ async def open_at_domain(conn: AsyncConnection, domain: str) -> list[Enrollment]
     return [standing_of(row).enrollment for row in found]
 
 
+async def oldest_open(conn: AsyncConnection, mailbox: str) -> datetime | None:
+    """When the oldest of a mailbox's enrollments that have not ended began, or None when there is none."""
+    began: datetime | None = await conn.scalar(
+        select(_t.created_at).where(_t.mailbox == mailbox, _IS_OPEN).order_by(_t.created_at).limit(1)
+    )
+    return began
+
+
 async def of_sequence(
     conn: AsyncConnection,
     sequence: str,

@@ -142,6 +142,17 @@ async def known(conn: AsyncConnection, mailbox: str, message_id: str, content: s
     return found
 
 
+async def in_thread(conn: AsyncConnection, enrollment_id: int, message_id: str, content: str) -> bool:
+    """Whether a thread has a message with this Message-ID and content already, from whatever mailbox."""
+    one = select(_t.id).where(
+        _t.message_id == bare(message_id),
+        literal_column(tables.HAS_ID),
+        _t.content_hash == content,
+        _t.enrollment_id == enrollment_id,
+    )
+    return await conn.scalar(one.limit(1)) is not None
+
+
 def _values(message: NewMessage, now: datetime) -> dict[str, Any]:
     names = {c.name for c in tables.messages.columns}
     values = {name: getattr(message, name) for name in NewMessage.__slots__ if name in names}

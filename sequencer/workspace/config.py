@@ -24,7 +24,7 @@ from sequencer.workspace.config_schema import (
     SmtpFile,
     Surroundings,
 )
-from sequencer.workspace.providers import JUNK, PROVIDERS, SENT, Provider
+from sequencer.workspace.providers import FOLDERS, PROVIDERS, SENT, Provider
 from sequencer.workspace.shapes import validate
 from sequencer.workspace.source import Document, Plain, Problem, Route, read_yaml, shown
 
@@ -75,7 +75,7 @@ class ImapAccount:
     tls: Tls = "implicit"
     username: str = ""
     password: SecretStr | None = None
-    folders: tuple[str, ...] = ("INBOX", JUNK)
+    folders: tuple[str, ...] = FOLDERS
     sent: str | None = SENT
     ca_file: str = ""
 
@@ -290,7 +290,7 @@ def _imap(file: MailboxFile, provider: Provider | None, folder: Path) -> ImapAcc
         tls=tls,
         username=username,
         password=password,
-        folders=own.folders or (provider.folders if provider is not None else ("INBOX", JUNK)),
+        folders=own.folders or (provider.folders if provider is not None else FOLDERS),
         sent=own.sent or (provider.sent if provider is not None else SENT),
         ca_file=str(folder / own.ca_file) if own.ca_file else "",
     )

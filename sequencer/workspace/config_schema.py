@@ -280,7 +280,7 @@ class ImapFile(Strict):
     folders: OneOrMore | None = Field(
         None,
         description="Every folder in which an answer may land. \\Junk means the folder that the server marks so. "
-        "Left out: INBOX and \\Junk.",
+        "Left out: INBOX, \\Junk, \\Archive, \\All and \\Trash, as far as they are there.",
     )
     sent: str | None = Field(
         None,

@@ -16,6 +16,9 @@ JUNK: Final = "\\Junk"
 SENT: Final = "\\Sent"
 """Folders by their special use (RFC 6154): their names differ by language, `[Gmail]/Spam` or `[Gmail]/Pourriel`."""
 
+FOLDERS: Final = ("INBOX", JUNK, "\\Archive", "\\All", "\\Trash")
+"""Where an answer may stand: filters, other devices and the rep move it before we look. `\\All` has Gmail's labels."""
+
 
 @dataclass(frozen=True, slots=True)
 class Provider:
@@ -26,7 +29,7 @@ class Provider:
     smtp_port: int = 465
     smtp_tls: Literal["implicit", "starttls"] = "implicit"
     imap_port: int = 993
-    folders: tuple[str, ...] = ("INBOX", JUNK)
+    folders: tuple[str, ...] = FOLDERS
     sent: str = SENT
     fills_sent: bool = False
     password: str = "an app password, made in the security settings of the account"  # noqa: S105 (words for people)

@@ -11,7 +11,7 @@ import pytest
 from sequencer.core.model import Span, Unit
 from sequencer.core.pace import Limits
 from sequencer.workspace.config import Config, read_config
-from sequencer.workspace.providers import PROVIDERS
+from sequencer.workspace.providers import FOLDERS, PROVIDERS
 from sequencer.workspace.source import Problem
 from tests.workspace.folders import REPOSITORY
 
@@ -46,7 +46,7 @@ def test_the_least_that_works_has_sensible_defaults() -> None:
     assert mark.smtp.username == mark.imap.username == "mark@a.example"
     assert mark.smtp.password is not None
     assert mark.smtp.password.get_secret_value() == SECRET
-    assert (mark.imap.folders, mark.imap.sent, mark.fills_sent) == (("INBOX", "\\Junk"), "\\Sent", True)
+    assert (mark.imap.folders, mark.imap.sent, mark.fills_sent) == (FOLDERS, "\\Sent", True)
     assert mark.limits == Limits(per_hour=20, per_day=80, gap=(90.0, 240.0), ramp_up=None)
     assert (config.database, config.spread, config.notify) == (
         "sqlite:///data/sequencer.db",
