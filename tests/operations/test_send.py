@@ -393,6 +393,7 @@ async def refuse_writing(database: Database, what: str) -> None:
                 "BEGIN SELECT RAISE(ABORT, 'no'); END"
             )
             return
+        await conn.exec_driver_sql("SELECT pg_advisory_xact_lock(1)")  # several deliveries may ask for it at once
         await conn.exec_driver_sql(
             "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger AS "
             "$$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'check_violation'; END $$ LANGUAGE plpgsql"
