@@ -45,13 +45,13 @@ SET_ASIDE_FOR: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An e-mail whose time has come and which nothing forbids. `last_touch`: the contact's, as far as was known."""
+    """An e-mail whose time has come and which nothing forbids; `question` is what was known when that was decided."""
 
     seen: Standing
     enrollment: Enrollment
     action: SendEmail
     contact: Contact
-    last_touch: datetime | None = None
+    question: Question
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ async def _advance(live: Live, due: Sequence[Standing], now: datetime) -> Advanc
     """All of them in one transaction."""
     result = Advance()
     if due:
-        async with live.database.begin() as conn:
+        async with live.database.begin(brief=True) as conn:
             questions = await gather(conn, live, [standing.enrollment for standing in due], now)
             outcomes = [_think(standing, questions[standing.enrollment.id], now) for standing in due]
             await _write(conn, live, outcomes, now, result)
@@ -213,8 +213,7 @@ async def _follow_up(conn: AsyncConnection, live: Live, outcome: _Outcome, now: 
         result.happenings.append(_held(outcome, outcome.decision.reason, contact.email if contact else "", now))
     if isinstance(outcome.decision, SendEmail) and facts is not None:
         seen = outcome.seen if not outcome.events else replace(outcome.seen, enrollment=outcome.enrollment, wake_at=now)
-        touch = facts.last_touch_to_contact
-        result.ready.append(Ready(seen, outcome.enrollment, outcome.decision, facts.contact, touch))
+        result.ready.append(Ready(seen, outcome.enrollment, outcome.decision, facts.contact, outcome.question))
 
 
 def _held(outcome: _Outcome, reason: str, contact: str, now: datetime) -> Happening:

@@ -69,9 +69,9 @@ def prepare(
 ) -> Prepared | Unready:
     """The message of one step for one person. `nonce` makes its Message-ID unlike any other's."""
     variant = choose_variant(action.email, enrollment, action.step)
-    token = unsubscribe_token(key, enrollment.id)
+    opt_out = opt_out_link(mailbox, unsubscribe_token(key, enrollment.id))
     variables = variables_for(
-        contact, enrollment.fields, mailbox, config.company, unsubscribe=opt_out_link(mailbox, token), extra=extra or {}
+        contact, enrollment.fields, mailbox, config.company, unsubscribe=opt_out, extra=extra or {}
     )
     match render(templates, variant, variables):
         case Unfilled() as unfilled:
@@ -101,7 +101,7 @@ def prepare(
         date=now,
         in_reply_to=enrollment.thread.last_message_id if enrollment.thread and continues else "",
         references=enrollment.thread.references if enrollment.thread and continues else (),
-        list_unsubscribe=(opt_out_link(mailbox, token),),
+        list_unsubscribe=(opt_out,),
         thread_topic=thread_topic(subject),
         thread_index=thread.index,
     )

@@ -17,7 +17,7 @@ from sequencer.core.model import Enrollment
 from sequencer.mail.accounts import Unreachable
 from sequencer.mail.smtp import Delivered, Doubtful, Outcome, Refused
 from sequencer.operations.advance import HELD_AGAIN, happening_of
-from sequencer.operations.facts import answer, gather
+from sequencer.operations.facts import Question, answer, gather
 from sequencer.operations.happenings import Happening
 from sequencer.operations.letters import Prepared
 from sequencer.operations.live import Live
@@ -61,6 +61,8 @@ class Ended:
     answer: str = ""
     suppress: str = ""
     other_ids: tuple[str, ...] = ()  # Message-IDs that the server may have put in the place of ours
+    question: Question | None = None  # what it was decided by; None: ask anew when it is to be looked at again
+    wakes: int | None = None
 
     @property
     def delivered(self) -> bool:
@@ -203,7 +205,7 @@ async def record_outcomes(live: Live, ended: Sequence[Ended], now: datetime, *, 
 async def _record_together(
     live: Live, ended: Sequence[Ended], now: datetime, copy: bool
 ) -> tuple[list[Happening], list[Ended]]:
-    async with live.database.begin() as conn:
+    async with live.database.begin(brief=True) as conn:
         await _touch(conn, ended)
         gone = await enrollments.outrun(conn, {one.enrollment.id: one.enrollment.version for one in ended})
         told = await _record(conn, live, [one for one in ended if one.enrollment.id not in gone], now, copy)
@@ -219,7 +221,8 @@ async def _record_alone(live: Live, one: Ended, now: datetime, copy: bool) -> li
             if present is None:
                 return []  # erased meanwhile
             if not await enrollments.outrun(conn, {present.id: present.version}):
-                return await _record(conn, live, [replace(one, enrollment=present)], now, copy)
+                anew = replace(one, enrollment=present, question=None, wakes=None)
+                return await _record(conn, live, [anew], now, copy)
     raise RuntimeError(f"enrollment {one.enrollment.id} changes all the time")
 
 
@@ -238,17 +241,14 @@ async def _record(
     for one in ended:
         if one.suppress:
             await suppressions.add(conn, one.contact, one.suppress, "the mail server", now)
-    questions = await gather(conn, live, [after for after, _ in folded], now)
+    unasked = [after for one, (after, _) in zip(ended, folded, strict=True) if one.question is None]
+    asked = await gather(conn, live, unasked, now) if unasked else {}
     changes = []
     for one, (after, events) in zip(ended, folded, strict=True):
-        match answer(questions[after.id], after, now):
-            case Wait(until=until):
-                wake_at = until
-            case Held(until=until):
-                wake_at = until or now + HELD_AGAIN
-            case _:
-                wake_at = now
-        changes.append(Change(one.enrollment, after, events, one.definition, wake_at))
+        question = asked[after.id] if one.question is None else _carried_on(one.question, after, events, now)
+        changes.append(
+            Change(one.enrollment, after, events, one.definition, _next_look(question, after, now), one.wakes)
+        )
     await enrollments.append_many(conn, [change for change in changes if change.events])
     others = [Alias(i, one.enrollment.id, "smtp answer", one.attempt) for one in ended for i in one.other_ids]
     await aliases.add_many(conn, others)
@@ -265,6 +265,27 @@ async def _record(
         for one, (after, events) in zip(ended, folded, strict=True)
         for event in events
     ]
+
+
+def _carried_on(question: Question, after: Enrollment, events: Sequence[e.Event], now: datetime) -> Question:
+    """The question as it stands after these events; good enough to say when to look again, which asks anew."""
+    facts, sequence = question.facts, question.sequence
+    if facts is None or sequence is None:
+        return question
+    touch = touches_of(after, events).get(after.contact_id, facts.last_touch_to_contact)
+    if after.definition == sequence.version:
+        facts = replace(facts, earlier=None, edited_at=None)
+    return replace(question, facts=replace(facts, last_touch_to_contact=touch))
+
+
+def _next_look(question: Question, after: Enrollment, now: datetime) -> datetime | None:
+    match answer(question, after, now):
+        case Wait(until=until):
+            return until
+        case Held(until=until):
+            return until or now + HELD_AGAIN
+        case _:
+            return now
 
 
 def _fold(one: Ended) -> tuple[Enrollment, tuple[e.Event, ...]]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
@@ -24,7 +25,7 @@ from sequencer.mail.smtp import Delivered, Offered, Outcome, Outgoing, Refused
 from sequencer.operations.advance import Ready, put_aside
 from sequencer.operations.happenings import Happening
 from sequencer.operations.letters import Prepared, Unready, prepare
-from sequencer.operations.lines import Lines
+from sequencer.operations.lines import MOST_LINES, Lines
 from sequencer.operations.live import Live
 from sequencer.operations.outcomes import Ended, Trouble, ended_by, record_outcomes, refused_early, trouble_of
 from sequencer.operations.quoting import words_of
@@ -91,42 +92,87 @@ _Pair = tuple[Outgoing, _Letter]
 
 
 async def send(live: Live, office: Office, ready: Sequence[Ready], now: datetime) -> Sent:
-    """Send these messages, in order, as many at a time as there are connections."""
-    result = Sent()
-    letters = await _compose(live, office, ready, now, result)
-    while letters and result.trouble is None and result.lost is None and not office.stopping():
-        lines = await office.lines.ready(len(letters))
-        if isinstance(lines, Unreachable):
-            result.trouble = trouble_of(lines)
-            break
-        batch, letters = letters[: len(lines)], letters[len(lines) :]
-        await _send_together(live, office, list(zip(lines, batch, strict=True)), now, result)
-    return result
+    """Send these messages, in order, as many at a time as there are connections.
+
+    While one batch is on its way, the next is composed and the outcomes of the former are committed.
+    """
+    run = _Run(live, office, now, await words_of(live, ready))
+    try:
+        await _send_all(run, ready)
+    finally:
+        if run.composing is not None:
+            run.composing.cancel()
+            await asyncio.wait([run.composing])
+        if run.recording is not None:  # also when we are cut off: what the server said is known, and gets written
+            await run.recording
+    return run.result
+
+
+@dataclass(slots=True)
+class _Run:
+    """One call of `send`."""
+
+    live: Live
+    office: Office
+    now: datetime
+    said: Mapping[int, Mapping[str, object]]
+    result: Sent = field(default_factory=Sent)
+    composing: asyncio.Task[list[_Letter]] | None = None
+    recording: asyncio.Task[None] | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether no further message may be begun."""
+        return self.result.trouble is not None or self.result.lost is not None or self.office.stopping()
+
+
+async def _send_all(run: _Run, ready: Sequence[Ready]) -> None:
+    slices = [ready[start : start + MOST_LINES] for start in range(0, len(ready), MOST_LINES)]
+    for number in range(len(slices)):
+        letters = await (run.composing or asyncio.create_task(_compose(run, slices[number])))
+        later = slices[number + 1 : number + 2]
+        run.composing = asyncio.create_task(_compose(run, later[0])) if later else None
+        while letters:
+            if run.over:
+                return
+            lines = await run.office.lines.ready(len(letters))
+            if isinstance(lines, Unreachable):
+                run.result.trouble = trouble_of(lines)
+                return
+            batch, letters = letters[: len(lines)], letters[len(lines) :]
+            await _send_together(run, list(zip(lines, batch, strict=True)))
 
 
 # Composing -------------------------------------------------------------------------------------------
 
 
-async def _compose(live: Live, office: Office, ready: Sequence[Ready], now: datetime, result: Sent) -> list[_Letter]:
+@types.coroutine
+def _breathe() -> Iterator[None]:
+    """Let the others go on: composing is the one long piece of work that waits for nothing."""
+    yield
+
+
+async def _compose(run: _Run, ready: Sequence[Ready]) -> list[_Letter]:
     """The letters; who cannot be written to is held with the reason, which names what is missing."""
+    live, now = run.live, run.now
     letters: list[_Letter] = []
     unready: list[tuple[Ready, str]] = []
     broken: list[tuple[Ready, Exception]] = []
-    said = await words_of(live, ready)
     for item in ready:
+        await _breathe()
         try:
             written = prepare(
                 item.enrollment,
                 item.action,
                 item.contact,
-                office.mailbox,
+                run.office.mailbox,
                 live.workspace.config,
                 live.workspace.templates,
                 key=live.key,
                 nonce=secrets.token_hex(6),
                 now=now,
                 definition=_live_version(live, item.enrollment),
-                extra=said.get(item.enrollment.id),
+                extra=run.said.get(item.enrollment.id),
             )
         except Exception as error:  # one message that cannot be written never stops the others
             broken.append((item, error))
@@ -139,8 +185,8 @@ async def _compose(live: Live, office: Office, ready: Sequence[Ready], now: date
         async with live.database.begin() as conn:
             sleeps = [Sleep(item.seen, now + UNREADY_AGAIN, reason, None, now) for item, reason in unready]
             await agenda.sleep_many(conn, sleeps)
-            result.happenings += [await put_aside(conn, item.seen, error, now) for item, error in broken]
-    result.happenings += [
+            run.result.happenings += [await put_aside(conn, item.seen, error, now) for item, error in broken]
+    run.result.happenings += [
         _told_held(item, reason, now)
         for item, reason in unready
         if item.seen.hold is None or item.seen.hold.reason != reason
@@ -151,8 +197,8 @@ async def _compose(live: Live, office: Office, ready: Sequence[Ready], now: date
 # One batch -------------------------------------------------------------------------------------------
 
 
-async def _send_together(live: Live, office: Office, pairs: list[_Pair], now: datetime, result: Sent) -> None:
-    sender = office.mailbox.from_address
+async def _send_together(run: _Run, pairs: list[_Pair]) -> None:
+    sender, result, now = run.office.mailbox.from_address, run.result, run.now
     answers = await asyncio.gather(*(_offer(line, sender, letter.prepared) for line, letter in pairs))
     offered: list[_Pair] = []
     ended: list[Ended] = []
@@ -162,23 +208,35 @@ async def _send_together(live: Live, office: Office, pairs: list[_Pair], now: da
                 offered.append((line, letter))
             case Refused():
                 result.trouble = result.trouble or trouble_of(answer)
-                ended += refused_early(letter.prepared, answer, now)
+                ended += [_asked(letter, one) for one in refused_early(letter.prepared, answer, now)]
             case Unreachable():
                 result.trouble = result.trouble or trouble_of(answer)
             case _:
                 assert_never(answer)
-    flights = await _commit_attempts(live, office, offered, now, result)
+    if run.recording is not None:
+        await asyncio.shield(run.recording)
+    flights = await _commit_attempts(run, offered)
     outcomes = await asyncio.gather(*(flight.line.deliver(flight.letter.prepared.data) for flight in flights))
     for flight, outcome in zip(flights, outcomes, strict=True):
         result.trouble = result.trouble or trouble_of(outcome)
-        ended.append(_landed(office, flight, outcome, now))
-    result.happenings += await record_outcomes(live, ended, now, copy=not office.mailbox.fills_sent)
+        ended.append(_landed(run.office, flight, outcome, now))
     result.count += sum(1 for one in ended if one.reached)
     result.delivered += sum(1 for one in ended if one.delivered)
+    run.recording = asyncio.create_task(_record(run, ended))
+
+
+async def _record(run: _Run, ended: Sequence[Ended]) -> None:
+    copy = not run.office.mailbox.fills_sent
+    run.result.happenings += await record_outcomes(run.live, ended, run.now, copy=copy)
+
+
+def _asked(letter: _Letter, ended: Ended) -> Ended:
+    return replace(ended, question=letter.ready.question, wakes=letter.ready.seen.wakes)
 
 
 def _landed(office: Office, flight: _Flight, outcome: Outcome, now: datetime) -> Ended:
     ended = ended_by(flight.letter.prepared, flight.enrollment, flight.started.attempt, outcome, now)
+    ended = _asked(flight.letter, ended)
     if not isinstance(outcome, Delivered):
         return ended
     return replace(ended, other_ids=ids_in_answer(outcome.answer, office.mailbox.smtp.host))
@@ -195,48 +253,43 @@ async def _offer(line: Outgoing, sender: str, letter: Prepared) -> Offered | Ref
     return answer
 
 
-async def _commit_attempts(
-    live: Live, office: Office, offered: Sequence[_Pair], now: datetime, result: Sent
-) -> list[_Flight]:
+async def _commit_attempts(run: _Run, offered: Sequence[_Pair]) -> list[_Flight]:
     """Commit that these messages are about to leave; the offers of those that may not leave are withdrawn."""
     try:
-        flights = await _take_off_together(live, office, offered, now, result) if offered else []
+        flights = await _take_off_together(run, offered) if offered else []
     except Exception as error:
         if is_outage(error):
             raise
-        flights = await _one_by_one(live, office, offered, now, result)
+        flights = await _one_by_one(run, offered)
     flying = {flight.letter.ready.enrollment.id for flight in flights}
     await asyncio.gather(*(line.withdraw() for line, letter in offered if letter.ready.enrollment.id not in flying))
     return flights
 
 
-async def _one_by_one(
-    live: Live, office: Office, offered: Sequence[_Pair], now: datetime, result: Sent
-) -> list[_Flight]:
+async def _one_by_one(run: _Run, offered: Sequence[_Pair]) -> list[_Flight]:
     """One of them cannot be recorded: it is set aside, and the others go on."""
     flights: list[_Flight] = []
     for pair in offered:
         try:
-            flights += await _take_off_together(live, office, [pair], now, result)
+            flights += await _take_off_together(run, [pair])
         except Exception as error:
             if is_outage(error):
                 raise
-            async with live.database.begin() as conn:
-                result.happenings.append(await put_aside(conn, pair[1].ready.seen, error, now))
+            async with run.live.database.begin() as conn:
+                run.result.happenings.append(await put_aside(conn, pair[1].ready.seen, error, run.now))
     return flights
 
 
-async def _take_off_together(
-    live: Live, office: Office, offered: Sequence[_Pair], now: datetime, result: Sent
-) -> list[_Flight]:
+async def _take_off_together(run: _Run, offered: Sequence[_Pair]) -> list[_Flight]:
     """One transaction: under the lease, not suppressed, no other message to the same person, nobody changed since."""
-    async with live.database.begin() as conn:
+    office, now = run.office, run.now
+    async with run.live.database.begin(brief=True) as conn:
         going = await _still_allowed(conn, offered, now)
         ids = await attempts.start_many(
             conn, office.mailbox.name, office.lease, [_new_attempt(letter.prepared, now) for _, letter in going]
         )
         if isinstance(ids, LeaseLost):
-            result.lost = ids
+            run.result.lost = ids
             return []
         flights = [_take_off(line, letter, i, now) for (line, letter), i in zip(going, ids, strict=True)]
         lost = await enrollments.append_many(conn, [_change(flight) for flight in flights])
@@ -257,7 +310,7 @@ async def _still_allowed(conn: AsyncConnection, offered: Sequence[_Pair], now: d
         ready = pair[1].ready
         if ready.enrollment.id in gone or ready.contact.email in refused:
             continue
-        if touches.get(ready.contact.id) != ready.last_touch:
+        if touches.get(ready.contact.id) != _touch_known(ready):
             continue
         if ready.contact.id in crowded:
             reason = "another message to them is on its way"
@@ -266,6 +319,10 @@ async def _still_allowed(conn: AsyncConnection, offered: Sequence[_Pair], now: d
         crowded.add(ready.contact.id)
         going.append(pair)
     return going
+
+
+def _touch_known(ready: Ready) -> datetime | None:
+    return ready.question.facts.last_touch_to_contact if ready.question.facts is not None else None
 
 
 def _new_attempt(letter: Prepared, now: datetime) -> NewAttempt:
@@ -299,8 +356,8 @@ def _take_off(line: Outgoing, letter: _Letter, attempt: int, now: datetime) -> _
 
 def _change(flight: _Flight) -> Change:
     # Nobody looks at it before its outcome is known; a restart finds the attempt by its lease number.
-    prepared = flight.letter.prepared
-    return Change(prepared.enrollment, flight.enrollment, (flight.started,), prepared.definition, None)
+    prepared, wakes = flight.letter.prepared, flight.letter.ready.seen.wakes
+    return Change(prepared.enrollment, flight.enrollment, (flight.started,), prepared.definition, None, wakes)
 
 
 def _live_version(live: Live, enrollment: Enrollment) -> str:

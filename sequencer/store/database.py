@@ -125,11 +125,12 @@ class Database:
         return "sqlite" if isinstance(self.location, SqliteFile) else "postgresql"
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncConnection]:
+    async def begin(self, *, brief: bool = False) -> AsyncIterator[AsyncConnection]:
         """A writing transaction: committed at the end, rolled back when an exception leaves the block.
 
-        Cancelled during the commit itself, either may have happened. Raises RuntimeError when one task begins a
-        second one inside the first: on SQLite it would wait for itself.
+        With `brief`, every statement in it must be a matter of a few rows: SQLite executes them on the event loop,
+        which is faster. Cancelled during the commit itself, either may have happened. Raises RuntimeError when one
+        task begins a second one inside the first: on SQLite it would wait for itself.
         """
         task = asyncio.current_task()
         if self._one_writer is None:
@@ -142,6 +143,8 @@ class Database:
             self._writing = task
             try:
                 async with self.writer.begin() as conn:
+                    driver: Any = (await conn.get_raw_connection()).driver_connection
+                    driver.brief = brief
                     yield conn
             finally:
                 self._writing = None
