@@ -39,7 +39,7 @@ MONDAY: Final = datetime(2026, 11, 30, 16, 0, tzinfo=UTC)
 
 ANNA, BEN, CLEO = "anna@example.com", "ben@example.org", "cleo@customer.example"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-SHORT = 0.25
+SHORT = 1.5
 """Seconds that a test waits for a server that will not answer."""
 
 CONFIG: Final = """\
