@@ -54,7 +54,8 @@ class Tally:
 
 
 async def main(kills: int) -> int:
-    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd tells of its own deprecations
+    for noisy in ("mail.log", "asyncio"):  # aiosmtpd tells of its own deprecations, asyncio of those who were killed
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     people = kills * PER_KILL
     tally, chance = Tally(), random.Random(7)
     with tempfile.TemporaryDirectory() as name:
