@@ -119,7 +119,8 @@ def _prepare(words: str, language: str, extra: Phrases | None) -> _Answer:
 def _languages(words: str, language: str) -> tuple[str, ...]:
     hint = language.lower()[:2]
     likely = likely_languages(words, hint)
-    candidates = dict.fromkeys((*likely, hint, "en"))
+    unclear = LANGUAGES if not likely and len(words.split()) <= _SHORT else ()
+    candidates = dict.fromkeys((*likely, hint, "en", *unclear))
     return tuple(code for code in candidates if code in LANGUAGES)
 
 
@@ -138,11 +139,9 @@ def _find(answer: _Answer, kind: str) -> _Hit:
 
 def _find_in(answer: _Answer, phrases: Phrases, kind: str) -> _Hit:
     group = phrases.group(kind)
-    for position, statement in enumerate(answer.statements[:6]):
-        if any(phrase.matches_whole(statement) for phrase in group.whole):
-            whole = len(answer.statements) == 1 or kind in ("unsubscribe", "sarcasm")
-            if whole or position == 0:
-                return _Hit(3 if whole else 2, statement)
+    whole = _find_whole(answer, (phrases,), kind)
+    if whole.strength:
+        return whole
     text = answer.folded
     for phrase in group.excepted:
         for start, end in phrase.spans(text):
@@ -154,12 +153,24 @@ def _find_in(answer: _Answer, phrases: Phrases, kind: str) -> _Hit:
     return _NO_HIT
 
 
+def _find_whole(answer: _Answer, languages: Sequence[Phrases], kind: str) -> _Hit:
+    """A statement that is nothing but a sign of the kind: the only one counts most, then the first."""
+    for position, statement in enumerate(answer.statements[:6]):
+        for phrases in languages:
+            if any(phrase.matches_whole(statement) for phrase in phrases.group(kind).whole):
+                only = len(answer.statements) == 1 or kind in ("unsubscribe", "sarcasm")
+                if only or position == 0:
+                    return _Hit(3 if only else 2, statement)
+    return _NO_HIT
+
+
 def _unsubscribe(answer: _Answer, subject: str, extra: Phrases | None) -> _Hit | None:
     """A wish for no more mail, in any language when the text is short; or as the whole subject."""
     hit = _find(answer, "unsubscribe")
     everywhere = tuple(phrases_of(code) for code in LANGUAGES) + ((extra,) if extra else ())
     if not hit.strength and len(answer.folded.split()) <= _SHORT:
-        hit = _find(_Answer(answer.text, answer.folded, answer.statements, everywhere), "unsubscribe")
+        others = tuple(phrases for phrases in everywhere if phrases not in answer.phrases)
+        hit = _find_whole(answer, others, "unsubscribe")
     if hit.strength:
         return hit
     if subject and len(answer.folded.split()) <= _SHORT:
@@ -210,6 +221,9 @@ class _Signs:
     question: _Hit
     reply: _Hit
     sarcasm: _Hit
+    refusing: bool  # some word of negation
+    short: bool
+    role: str  # how the day was named: "before", "until" …
     far: bool
     very_far: bool
     dated: bool
@@ -229,6 +243,9 @@ def _decide(answer: _Answer, subject: str, day: date | None, days: Days | None, 
         question=_question(answer),
         reply=_find(answer, "reply"),
         sarcasm=_find(answer, "sarcasm"),
+        refusing=bool(_find(answer, "negation").strength),
+        short=len(answer.folded.split()) <= _SHORT + 3,
+        role=days.role if days and day else "",
         far=_is_far(day, days, today),
         very_far=day is not None and day - today >= _VERY_FAR,
         dated=day is not None,
@@ -267,6 +284,10 @@ def _postponed(signs: _Signs) -> _Verdict | None:
         return "not_now", 0.85, signs.call
     if signs.returns.strength and signs.dated and yes < 2 and not no:
         return "not_now", 0.75, signs.returns
+    if signs.far and signs.refusing and signs.role in ("before", "until", "through") and yes < 2 and no < 2:
+        return "not_now", 0.75, signs.later
+    if signs.very_far and signs.short and not (yes or no or signs.question.strength or signs.reply.strength):
+        return "not_now", 0.55, signs.later
     if later == 1 and not yes and not no and not signs.question.strength:
         return "not_now", 0.6, signs.later
     return None

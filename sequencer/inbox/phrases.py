@@ -3,6 +3,7 @@
 A phrase is written as people write it, and read without regard to capitals, accents and line breaks:
 
 - `remove * from` … `*` alone stands for up to four words, `unsubscri*` for any ending
+- `#` … any number
 - `n't` … don't, isn't, won't and their like
 - `(stop|quit) mailing` … either word, and `[please] stop` with or without the word in brackets
 
@@ -87,7 +88,7 @@ class Group:
     excepted: tuple[Phrase, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Phrases:
     """All phrases of one file. `lists` holds what is no kind: greetings, closings, subject prefixes …"""
 
@@ -211,6 +212,8 @@ class _Reader:
             raise PhraseProblem(self._source, "a bracket is closed that was not opened")
         if token == "*":
             return (_ANY_WORDS if self.spaced else _ANY_LETTERS), (), "\x00"
+        if token == "#":
+            return pending + r"\d{1,6}", (), ""
         if token == "n't":
             return pending + _NOT, ("n't", "nt"), ""
         stem = token.rstrip("*").lstrip("'")
