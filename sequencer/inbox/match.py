@@ -22,7 +22,8 @@ from sequencer.inbox.parse import Mail
 MOST_TOKENS: Final = 50
 MOST_IDS: Final = 100
 
-_TOKEN = re.compile(r"(?<![A-Za-z0-9])\d{1,19}-[A-Za-z2-7]{16}(?![A-Za-z0-9])")
+# In a quoted `mailto:` link a token stands behind `%20`, whose digits are not the token's.
+_TOKEN = re.compile(r"(?:(?<![A-Za-z0-9%])|(?<=%20))\d{1,19}-[A-Za-z2-7]{16}(?![A-Za-z0-9])")
 _OUR_ID = re.compile(
     r"<?(?<![\w.-])\d{1,19}\.[A-Za-z0-9_-]{0,64}\.[A-Za-z0-9]{0,12}\.[A-Za-z2-7]{13}@[A-Za-z0-9.-]{1,100}>?"
 )
@@ -120,10 +121,11 @@ def addressed_token(mail: Mail) -> str:
 def _tokens(mail: Mail) -> Iterator[str]:
     headers = " ".join(
         value
-        for name in ("to", "cc", "delivered-to", "x-original-to", "envelope-to", "in-reply-to", "references")
+        for name in ("to", "cc", "delivered-to", "x-original-to", "envelope-to", "in-reply-to")
         for value in mail.headers.raw(name)[:5]
     )
-    texts = (headers[:20_000], mail.subject, mail.text, mail.html, *_quoted_texts(mail))
+    newest_first = " ".join(word for value in mail.headers.raw("references")[:5] for word in reversed(value.split()))
+    texts = (headers[:20_000], newest_first[:20_000], mail.subject, mail.text, mail.html, *_quoted_texts(mail))
     for text in texts:
         for match in _TOKEN.finditer(text):
             yield match[0].lower()
