@@ -207,8 +207,10 @@ async def _record_together(
 ) -> tuple[list[Happening], list[Ended]]:
     async with live.database.begin(brief=True) as conn:
         await _touch(conn, ended)
-        gone = await enrollments.outrun(conn, {one.enrollment.id: one.enrollment.version for one in ended})
-        told = await _record(conn, live, [one for one in ended if one.enrollment.id not in gone], now, copy)
+        versions = {one.enrollment.id: one.enrollment.version for one in ended}
+        locked = await enrollments.lock(conn, versions.keys())
+        gone = enrollments.moved_on(locked, versions)
+        told = await _record(conn, live, [one for one in ended if one.enrollment.id not in gone], now, copy, locked)
     return told, [one for one in ended if one.enrollment.id in gone]
 
 
@@ -235,7 +237,12 @@ async def _touch(conn: AsyncConnection, ended: Sequence[Ended]) -> None:
 
 
 async def _record(
-    conn: AsyncConnection, live: Live, ended: Sequence[Ended], now: datetime, copy: bool
+    conn: AsyncConnection,
+    live: Live,
+    ended: Sequence[Ended],
+    now: datetime,
+    copy: bool,
+    locked: enrollments.Locked | None = None,
 ) -> list[Happening]:
     folded = [_fold(one) for one in ended]
     for one in ended:
@@ -249,7 +256,7 @@ async def _record(
         changes.append(
             Change(one.enrollment, after, events, one.definition, _next_look(question, after, now), one.wakes)
         )
-    await enrollments.append_many(conn, [change for change in changes if change.events])
+    await enrollments.append_many(conn, [change for change in changes if change.events], locked)
     others = [Alias(i, one.enrollment.id, "smtp answer", one.attempt) for one in ended for i in one.other_ids]
     await aliases.add_many(conn, others)
     await attempts.finish_many(

@@ -284,7 +284,7 @@ async def _take_off_together(run: _Run, offered: Sequence[_Pair]) -> list[_Fligh
     """One transaction: under the lease, not suppressed, no other message to the same person, nobody changed since."""
     office, now = run.office, run.now
     async with run.live.database.begin(brief=True) as conn:
-        going = await _still_allowed(conn, offered, now)
+        going, locked = await _still_allowed(conn, offered, now)
         ids = await attempts.start_many(
             conn, office.mailbox.name, office.lease, [_new_attempt(letter.prepared, now) for _, letter in going]
         )
@@ -292,17 +292,21 @@ async def _take_off_together(run: _Run, offered: Sequence[_Pair]) -> list[_Fligh
             run.result.lost = ids
             return []
         flights = [_take_off(line, letter, i, now) for (line, letter), i in zip(going, ids, strict=True)]
-        lost = await enrollments.append_many(conn, [_change(flight) for flight in flights])
-        assert not lost, "outrun has locked them"
+        lost = await enrollments.append_many(conn, [_change(flight) for flight in flights], locked)
+        assert not lost, "they are locked"
     return flights
 
 
-async def _still_allowed(conn: AsyncConnection, offered: Sequence[_Pair], now: datetime) -> list[_Pair]:
-    """Those for whom nothing has changed since it was decided. The others are decided on anew."""
+async def _still_allowed(
+    conn: AsyncConnection, offered: Sequence[_Pair], now: datetime
+) -> tuple[list[_Pair], enrollments.Locked]:
+    """Those for whom nothing has changed since it was decided, locked. The others are decided on anew."""
     letters = [letter.ready for _, letter in offered]
     people = {ready.contact.id for ready in letters}
     touches = await contacts.last_touch_of(conn, people, lock=True)
-    gone = await enrollments.outrun(conn, {ready.enrollment.id: ready.enrollment.version for ready in letters})
+    versions = {ready.enrollment.id: ready.enrollment.version for ready in letters}
+    locked = await enrollments.lock(conn, versions.keys())
+    gone = enrollments.moved_on(locked, versions)
     refused = await suppressions.reasons_for(conn, {ready.contact.email for ready in letters})
     crowded = await attempts.in_flight_to(conn, people)
     going: list[_Pair] = []
@@ -318,7 +322,7 @@ async def _still_allowed(conn: AsyncConnection, offered: Sequence[_Pair], now: d
             continue
         crowded.add(ready.contact.id)
         going.append(pair)
-    return going
+    return going, locked
 
 
 def _touch_known(ready: Ready) -> datetime | None:

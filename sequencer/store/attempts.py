@@ -23,6 +23,18 @@ from sequencer.store.statements import among
 
 _t = tables.attempts.c
 
+_START: Final = insert(tables.attempts).returning(_t.enrollment_id, _t.id)
+_FINISH: Final = (
+    update(tables.attempts)
+    .where(_t.id == bindparam("key"), literal_column(tables.UNFINISHED))
+    .values(
+        state=bindparam("new_state"),
+        answer=bindparam("new_answer"),
+        finished_at=bindparam("at", type_=Instant()),
+        copy_state=bindparam("new_copy"),
+    )
+)
+
 
 class AttemptState(StrEnum):
     """What became of an attempt."""
@@ -114,7 +126,7 @@ async def start_many(
         }
         for row in rows
     ]
-    made = await conn.execute(insert(tables.attempts).returning(_t.enrollment_id, _t.id), values)
+    made = await conn.execute(_START, values)
     ids = {row.enrollment_id: row.id for row in made}
     return tuple(ids[row.enrollment_id] for row in rows)
 
@@ -124,14 +136,7 @@ async def finish_many(conn: AsyncConnection, outcomes: Sequence[Outcome]) -> Non
     if not outcomes:
         return
     await conn.execute(
-        update(tables.attempts)
-        .where(_t.id == bindparam("key"), literal_column(tables.UNFINISHED))
-        .values(
-            state=bindparam("new_state"),
-            answer=bindparam("new_answer"),
-            finished_at=bindparam("at", type_=Instant()),
-            copy_state=bindparam("new_copy"),
-        ),
+        _FINISH,
         [
             {
                 "key": outcome.attempt,

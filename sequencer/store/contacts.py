@@ -22,6 +22,15 @@ Outcome = Literal["created", "updated", "unchanged"]
 _t = tables.contacts.c
 _COLUMNS: Final = (_t.id, _t.email, _t.fields, _t.timezone, _t.holidays, _t.language)
 
+_TOUCH: Final = (
+    update(tables.contacts)
+    .where(
+        _t.id == bindparam("key"),
+        or_(_t.last_touch_at.is_(None), _t.last_touch_at < bindparam("touch", type_=Instant())),
+    )
+    .values(last_touch_at=bindparam("touch", type_=Instant()))
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
@@ -231,12 +240,7 @@ async def touched(conn: AsyncConnection, touches: Mapping[int, datetime]) -> Non
     """Something reached these people at these instants, whatever sequence it came from. Never moves back."""
     if touches:
         await conn.execute(
-            update(tables.contacts)
-            .where(
-                _t.id == bindparam("key"),
-                or_(_t.last_touch_at.is_(None), _t.last_touch_at < bindparam("touch", type_=Instant())),
-            )
-            .values(last_touch_at=bindparam("touch", type_=Instant())),
+            _TOUCH,
             [{"key": contact_id, "touch": at} for contact_id, at in sorted(touches.items())],
         )
 

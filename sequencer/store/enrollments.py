@@ -42,6 +42,8 @@ _t = tables.enrollments.c
 _e = tables.events.c
 
 OPEN: Final = (Status.ACTIVE, Status.PAUSED, Status.SNOOZED)
+_UPDATE: Final = update(tables.enrollments).where(_t.id == bindparam("key"))
+_INSERT_EVENTS: Final = insert(tables.events)
 _IS_OPEN: Final[ColumnElement[bool]] = literal_column(f"enrollments.{tables.OPEN}")
 
 
@@ -208,8 +210,9 @@ async def append(
     return not await append_many(conn, [Change(before, after, tuple(events), definition, wake_at)])
 
 
-async def append_many(conn: AsyncConnection, changes: Sequence[Change]) -> set[int]:
+async def append_many(conn: AsyncConnection, changes: Sequence[Change], locked: Locked | None = None) -> set[int]:
     """Record events by compare-and-set on the version; three statements for all. Returns the ids of those that lost.
+    `locked` is what `lock` has returned in this transaction, where it was asked.
 
     Whoever lost (somebody else appended first, or the enrollment was erased) has nothing written; the others are
     written. A hold ends with any event; who has ended sleeps for ever. Raises ValueError when one enrollment is
@@ -223,19 +226,23 @@ async def append_many(conn: AsyncConnection, changes: Sequence[Change]) -> set[i
     for change in changes:
         if change.after.version != change.before.version + len(change.events):
             raise ValueError(f"enrollment {change.before.id}: the version does not count the events")
-    present = await _lock(conn, wanted.keys())
+    present = locked if locked is not None else await lock(conn, wanted.keys())
     winners = {
         enrollment_id: row
         for enrollment_id, row in present.items()
-        if row.version == wanted[enrollment_id].before.version
+        if enrollment_id in wanted and row.version == wanted[enrollment_id].before.version
     }
     reopened = {row.contact_id for row in winners.values() if _reopens(row, wanted[row.id])}
     taken = await _occupied(conn, reopened)
     rows = [_changed(row, wanted[row.id], taken) for row in winners.values()]
     if rows:
-        await conn.execute(update(tables.enrollments).where(_t.id == bindparam("key")), rows)
+        await conn.execute(_UPDATE, rows)
         await _log(conn, [_entry(wanted[i]) for i in winners])
     return wanted.keys() - winners.keys()
+
+
+Locked = Mapping[int, Row[*tuple[Any, ...]]]
+"""Rows that nobody else can change before the transaction ends, by enrollment."""
 
 
 async def outrun(conn: AsyncConnection, versions: Mapping[int, int]) -> set[int]:
@@ -243,11 +250,16 @@ async def outrun(conn: AsyncConnection, versions: Mapping[int, int]) -> set[int]
 
     The others are locked until this transaction ends, so a following `append_many` cannot lose them.
     """
-    present = await _lock(conn, versions.keys())
-    return {i for i, version in versions.items() if i not in present or present[i].version != version}
+    return moved_on(await lock(conn, versions.keys()), versions)
 
 
-async def _lock(conn: AsyncConnection, ids: Collection[int]) -> dict[int, Row[*tuple[Any, ...]]]:
+def moved_on(locked: Locked, versions: Mapping[int, int]) -> set[int]:
+    """The same, once they are locked."""
+    return {i for i, version in versions.items() if i not in locked or locked[i].version != version}
+
+
+async def lock(conn: AsyncConnection, ids: Collection[int]) -> Locked:
+    """Lock enrollments until this transaction ends; those that do not exist are not in the answer."""
     found = await conn.execute(
         select(
             _t.id,
@@ -331,7 +343,7 @@ async def _log(conn: AsyncConnection, entries: Iterable[tuple[int, int, Sequence
         for enrollment_id, before, events, definition in entries
         for version, event in enumerate(events, before + 1)
     ]
-    await conn.execute(insert(tables.events), rows)
+    await conn.execute(_INSERT_EVENTS, rows)
 
 
 # Reading ------------------------------------------------------------------------------------------
