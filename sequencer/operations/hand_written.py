@@ -51,6 +51,7 @@ async def take_note(conn: AsyncConnection, live: Live, found: Found, mail: Mail,
     if not concerned:
         return []
     newest = concerned[0][0]
+    await contacts.last_touch_of(conn, {contact.id for _, contact in concerned}, lock=True)
     if await messages.in_thread(conn, newest.id, mail.message_id, content_of(mail, found.raw)):
         return []  # in another folder, or a copy to another of our reps
     message = await messages.record(conn, _message(found, mail, newest), now)

@@ -33,7 +33,7 @@ def mail(
     text: str = "Hello.",
     *,
     to: str = MARK,
-    at: datetime | None = None,
+    at: datetime | str | None = None,
     message_id: str | None = None,
     **headers: str,
 ) -> bytes:
@@ -41,7 +41,7 @@ def mail(
     written = EmailMessage(UNFOLDED)  # a folded id would be written in another way (cpython#100991)
     written["From"], written["To"], written["Subject"] = sender, to, subject
     if at is not None:
-        written["Date"] = format_datetime(at)
+        written["Date"] = at if isinstance(at, str) else format_datetime(at)
     if message_id is None:
         message_id = f"<m{next(_numbers)}@{sender.rpartition('@')[2].strip('>').lower()}>"
     if message_id:
@@ -117,7 +117,7 @@ class Letterbox:
         arrival = Arrival(ours, folder, next(_numbers), at or desk.now, raw, folder == "Sent", thread, mixed)
         async with desk.live.database.begin() as conn:
             receipt = await receive(conn, desk.live, arrival, desk.now)
-        told = [happening.what for happening in receipt.happenings]
+        told: list[str] = [happening.what for happening in receipt.happenings]
         self.told += told
         return told
 
