@@ -20,11 +20,12 @@ class Lines:
         self.account = account
         self._make = make
         self._open: list[Outgoing] = []
+        self._most = MOST_LINES
 
     async def ready(self, wanted: int) -> list[Outgoing] | Unreachable:
         """At least one open connection, up to `wanted`; or why there is none."""
         self._open = [line for line in self._open if line.is_open]
-        missing = min(wanted, MOST_LINES) - len(self._open)
+        missing = min(wanted, self._most) - len(self._open)
         if missing > 0:
             lines = [self._make(self.account) for _ in range(missing)]
             # The first one alone: a refused login is not to be repeated sixteen times.
@@ -34,9 +35,12 @@ class Lines:
             rest = lines if first is None else lines[1:]
             await asyncio.gather(*(line.open() for line in rest))
             self._open += [line for line in lines if line.is_open]
+            if not all(line.is_open for line in lines):
+                self._most = max(1, len(self._open))  # the server counts them: it is not asked again until `close`
         return list(self._open[:wanted])
 
     async def close(self) -> None:
         """Say goodbye on every connection."""
         lines, self._open = self._open, []
+        self._most = MOST_LINES
         await asyncio.gather(*(line.close() for line in lines))

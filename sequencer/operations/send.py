@@ -102,7 +102,7 @@ async def send(live: Live, office: Office, ready: Sequence[Ready], now: datetime
     finally:
         if run.composing is not None:
             run.composing.cancel()
-            await asyncio.wait([run.composing])
+            await asyncio.gather(run.composing, return_exceptions=True)
         if run.recording is not None:  # also when we are cut off: what the server said is known, and gets written
             await run.recording
     return run.result
