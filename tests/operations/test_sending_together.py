@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from sequencer.core.model import Status
+from sequencer.core.events import Event, Paused, Resumed
+from sequencer.core.model import Enrollment, Status
 from sequencer.operations.lines import Lines
-from sequencer.store import aliases
+from sequencer.operations.record import change
+from sequencer.store import agenda, aliases, contacts
 from sequencer.store.attempts import AttemptState
+from sequencer.store.contacts import Incoming
 from sequencer.store.database import Database
 from tests.operations.desk import (
     ANNA,
@@ -214,3 +219,42 @@ async def test_a_sender_that_is_refused_for_days_costs_nobody_their_place(desk: 
     await desk.turn(6 * HOUR)
     await desk.turn(6 * HOUR)
     assert len(desk.received(ANNA)) == 1
+
+
+async def test_two_mailboxes_an_import_and_a_rep_at_once(desk: Desk) -> None:
+    """Nobody waits for somebody who waits for them, and nobody gets a step twice."""
+    plan = PLAN.replace("3 days later", "1 minute later")
+    await desk.adopt(plan=plan, beside="alongside: yes\n" + plan.replace("from: mark", "from: susan"))
+    people = [f"p{n:02}@example.com" for n in range(30)]
+    mine = await desk.enroll(*people)
+    await desk.enroll(*people, sequence="beside")
+    susan = await take_office(desk.live, "susan", desk.office.lines.account)
+    other = Desk(desk.live, desk.peer, susan, desk.folder)
+
+    async def work(of: Desk) -> None:
+        for _ in range(14):
+            await of.turn(timedelta(minutes=2))
+
+    async def imports() -> None:
+        for n in range(30):
+            rows = [Incoming(email, {"visits": n}) for email in reversed(people)]
+            async with desk.live.database.begin() as conn:
+                made = await contacts.upsert_many(conn, rows, desk.now)
+                await agenda.wake_contacts(conn, [one.id for one in made], desk.now)
+
+    async def a_rep() -> None:
+        for enrollment in reversed(mine):
+            for event in (Paused(at=desk.now, reason="by hand"), Resumed(at=desk.now)):
+                await change(desk.live, enrollment.id, desk.now, partial(_only, event))
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(work(desk), work(other), imports(), a_rep())
+    await other.office.lines.close()
+    received = Counter((mail.sender, mail.recipients[0]) for mail in desk.peer.accepted)
+    assert received == {(f"{name}@flatheadrv.example", email): 3 for name in ("mark", "susan") for email in people}
+    for email in people:
+        assert await desk.states(email) == [AttemptState.ACCEPTED] * 3
+
+
+def _only(event: Event, _: Enrollment) -> tuple[Event]:
+    return (event,)
