@@ -143,7 +143,7 @@ def _looks_like_notice(phrases: tuple[Phrases, ...], folded: str, mail: Mail) ->
     signs = 0
     for found in phrases:
         group = found.group("out_of_office")
-        text = _blanked(found, "out_of_office", folded)
+        text = group.without_exceptions(folded)
         signs = max(
             signs,
             2 * sum(phrase.search(text) is not None for phrase in group.anywhere)
@@ -159,19 +159,11 @@ def _looks_like_notice(phrases: tuple[Phrases, ...], folded: str, mail: Mail) ->
 def _first(phrases: tuple[Phrases, ...], kind: str, folded: str, words: str) -> str:
     """The first words of a kind, as they were written, or ""."""
     for found in phrases:
-        text = _blanked(found, kind, folded)
+        text = found.group(kind).without_exceptions(folded)
         for phrase in found.group(kind).anywhere:
             if match := phrase.search(text):
                 return " ".join(words[match.start() : match.end()].split())[:100]
     return ""
-
-
-def _blanked(phrases: Phrases, kind: str, folded: str) -> str:
-    text = folded
-    for phrase in phrases.group(kind).excepted:
-        for start, end in phrase.spans(text):
-            text = f"{text[:start]}{'·' * (end - start)}{text[end:]}"
-    return text
 
 
 def _languages(words: str, subject: str, language: str) -> tuple[str, ...]:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
 
-from sequencer.inbox.date_grammar import Scene, read_row
-from sequencer.inbox.date_words import LANGUAGES, Words, pieces_of, words_of
+from sequencer.inbox.date_grammar import read_row
+from sequencer.inbox.date_making import Scene
+from sequencer.inbox.date_pieces import pieces_of
+from sequencer.inbox.date_words import LANGUAGES, Words, words_of
 from sequencer.inbox.folding import composed, fold
 from sequencer.inbox.languages import likely_languages
 

@@ -1,4 +1,4 @@
-"""The HTML part of a mail as plain lines, quotes marked with ">" as in a plain mail, so that one set of rules reads both."""
+"""The HTML part of a mail as plain lines, quotes marked with ">", so that one set of rules reads both parts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,34 @@ _DROPPED: Final = frozenset(
     ("script", "style", "head", "title", "meta", "link", "noscript", "object", "svg", "template", "o:p", "xml")
 )
 _BLOCKS: Final = frozenset(
-    ["p", "div", "br", "hr", "li", "ul", "ol", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "section", "article", "header", "footer", "center", "form", "dd", "dt", "dl"]
+    (
+        "p",
+        "div",
+        "br",
+        "hr",
+        "li",
+        "ul",
+        "ol",
+        "table",
+        "tr",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "blockquote",
+        "pre",
+        "section",
+        "article",
+        "header",
+        "footer",
+        "center",
+        "form",
+        "dd",
+        "dt",
+        "dl",
+    )
 )
 _QUOTED_MESSAGE: Final = re.compile(
     r"(?:^|\s)(?:x_)*(?:divrplyfwdmsg|appendonsend|mail-editor-reference-message-container|olk_src_body_section|"

@@ -17,7 +17,8 @@ from sequencer.inbox.date_words import LANGUAGES
 from sequencer.inbox.dates import Days, ZoneOrder, find_named
 from sequencer.inbox.folding import fold
 from sequencer.inbox.languages import likely_languages
-from sequencer.inbox.phrases import Phrase, PhraseProblem, Phrases, make_phrase, phrases_of
+from sequencer.inbox.phrase_syntax import PhraseProblem
+from sequencer.inbox.phrases import Phrase, Phrases, make_phrase, phrases_of
 from sequencer.inbox.statements import own_words, statements, without_prefixes
 
 _SHORT: Final = 12
@@ -142,10 +143,7 @@ def _find_in(answer: _Answer, phrases: Phrases, kind: str) -> _Hit:
     whole = _find_whole(answer, (phrases,), kind)
     if whole.strength:
         return whole
-    text = answer.folded
-    for phrase in group.excepted:
-        for start, end in phrase.spans(text):
-            text = f"{text[:start]}{'·' * (end - start)}{text[end:]}"
+    text = group.without_exceptions(answer.folded)
     for strength, candidates in ((2, group.anywhere), (1, group.weak)):
         for phrase in candidates:
             if found := phrase.search(text):
@@ -367,7 +365,7 @@ def _referred(answer: _Answer, kind: str) -> str:
         if (found := phrase.search(answer.folded))
     ]
     if addresses and (kind == "wrong_person" or referral):
-        return addresses[0].lower().strip(".-")
+        return str(addresses[0]).lower().strip(".-")
     if kind != "wrong_person":
         return ""
     for found in referral:

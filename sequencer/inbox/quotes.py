@@ -46,9 +46,9 @@ _OPENER: Final = re.compile(
     re.IGNORECASE,
 )
 _DATE_START: Final = re.compile(
-    r"^[\s\-–—_*|]{0,12}(?:\d{1,4}[./\-年 ]\s?\d{0,2}|(?:[^\W\d]{1,14}[,.]*\s+){1,2}\d{1,4}\b|[^\W\d]{1,14}[,.]?\s*\d{4}年)",
+    r"^[\s\-–—_*|]{0,12}"
+    r"(?:\d{1,4}[./\-年 ]\s?\d{0,2}|(?:[^\W\d]{1,14}[,.]*\s+){1,2}\d{1,4}\b|[^\W\d]{1,14}[,.]?\s*\d{4}年)",
 )
-_DIGIT: Final = re.compile(r"\d")
 _IN_LINE_ATTRIBUTION: Final = re.compile(
     r"(?P<head>^.{1,800}?)(?P<dash>-{2,}\s*|\s)(?P<rest>On\s+(?:\d|Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|"
     r"Aug|Sep|Oct|Nov|Dec)[^\n]{8,200}?\bwrote:\s*)$"
