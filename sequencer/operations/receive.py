@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sequencer.core import events as e
 from sequencer.core.model import Contact, Enrollment, Position, Status, Suppress
 from sequencer.core.model import Sequence as Plan
-from sequencer.core.react import Heard, away_until, react, reaction_to, returned
+from sequencer.core.react import Heard, away_until, caused_by, react, reaction_to, returned
 from sequencer.core.timing import Calendar
 from sequencer.inbox.match import Clues, clues_of
 from sequencer.inbox.parse import Mail, parse_mail
@@ -107,6 +107,7 @@ async def _receive_from_outside(
         return await _to_the_desk(conn, live, arrival, mail, reading, clues, now)
     if plan is not None and plan.labels and reading.kind.human:
         reading = read_mail(mail, labels=plan.labels, today=today, timezone=contact.timezone, language=contact.language)
+    await contacts.last_touch_of(conn, [contact.id], lock=True)  # two workers may have it at the same moment
     if await messages.in_thread(conn, found.enrollment.id, mail.message_id, content_of(mail, arrival.raw)):
         return Receipt()  # in another folder, or to two of our reps
     message = await messages.record(conn, _message(arrival, mail, reading, found), now)
@@ -312,7 +313,7 @@ async def _apply(
     asked: list[bool] = []
 
     def remember(enrollment: Enrollment) -> Sequence[e.Event]:
-        made[:] = make(enrollment)
+        made[:] = [caused_by(case.message, event) for event in make(enrollment)]
         asked[:] = [enrollment.task is not None]
         return tuple(made)
 
