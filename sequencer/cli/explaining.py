@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sequencer.operations.record import Refusal
     from sequencer.operations.tasks import Done, ToDo
     from sequencer.operations.threads import Conversation, Part, Waiting
+    from sequencer.store.messages import Message
 
 
 def add_to(app: typer.Typer) -> None:
@@ -177,11 +178,18 @@ def _print_waiting(one: Waiting, zone: ZoneInfo) -> None:
         kind = (message.label or message.kind).replace("_", " ")
         say(
             f"{enrollment.id}  {person(one.contact)}, {enrollment.sequence}: {kind} "
-            f"({message.confidence:.0%} sure), {instant(message.received_at, zone)}"
+            f"({_sure(message)}), {instant(message.received_at, zone)}, message {message.id}"
         )
+        if message.evidence:
+            say("\n".join(paragraph(message.evidence, "    because  ", " " * 13)))
         shown = message.text.strip() or message.subject
         say("\n".join(paragraph(shown[:600], "    | ")))
     say(f"    → {one.proposed}\n")
+
+
+def _sure(message: Message) -> str:
+    corrected = message.kind_read not in ("", message.label or message.kind)
+    return f"read as {message.kind_read.replace('_', ' ')}" if corrected else f"{message.confidence:.0%} sure"
 
 
 def thread(
@@ -213,10 +221,13 @@ def _print_conversation(found: Conversation, zone: ZoneInfo) -> None:
     if not found.parts:
         say("No message has gone out yet.")
     for part in found.parts:
-        say(f"\n──── {instant(part.at, zone)}  {_headline(part)}")
+        number = f" (message {part.message})" if part.message is not None else ""
+        say(f"\n──── {instant(part.at, zone)}  {_headline(part)}{number}")
         if part.evidence:
             sure = f" ({part.confidence:.0%} sure)" if part.confidence is not None else ""
-            say(f"read as {part.kind.replace('_', ' ')}{sure}: {part.evidence}")
+            kind, read_as = part.kind.replace("_", " "), (part.read_as or part.kind).replace("_", " ")
+            corrected = "" if kind == read_as else f"is {kind}; "
+            say(f"{corrected}read as {read_as}{sure}: {part.evidence}")
         say(f"Subject: {part.subject}\n\n{part.text.strip()}")
 
 

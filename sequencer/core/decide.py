@@ -194,10 +194,7 @@ def _apply_turn(
         case e.Paused():
             return replace(en, reason=event.reason, snoozed_until=None)
         case e.Resumed():
-            woken = en.snoozed_until is not None and en.snoozed_until <= event.at
-            going = replace(en, snoozed_until=None, not_before=en.snoozed_until if woken else event.at)
-            ready = min(en.ready_at, event.at) if en.ready_at is not None else None
-            return replace(going, ready_at=ready, retry_at=None, tries=0)
+            return _resumed(en, event)
         case e.Snoozed():
             asleep = replace(en, snoozed_until=event.until, reason=event.reason)
             if event.to is None:
@@ -212,6 +209,17 @@ def _apply_turn(
             return replace(en, reason=event.outcome or event.reason, task=None, snoozed_until=None)
         case _:
             assert_never(event)
+
+
+def _resumed(en: Enrollment, event: e.Resumed) -> Enrollment:
+    """On the way again. Back at the place before a mistake, what was taken stays taken."""
+    woken = en.snoozed_until is not None and en.snoozed_until <= event.at
+    not_before = en.snoozed_until if woken else event.at
+    if event.to is not None:
+        back = replace(_advance(en, event.to), returns=event.returns or (), task=None)
+        return replace(back, snoozed_until=None, not_before=event.at)
+    ready = min(en.ready_at, event.at) if en.ready_at is not None else None
+    return replace(en, snoozed_until=None, not_before=not_before, ready_at=ready, retry_at=None, tries=0)
 
 
 def _touched_by_mail(en: Enrollment, event: e.Accepted | e.InDoubt) -> Enrollment:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import Final, assert_never
 
 from sequencer.core import events as e
 from sequencer.core import timing
 from sequencer.core.model import Contact, Email, Enrollment, Fields, Position, Sequence, Span, Step, Task
+
+WOKEN: Final = "the snooze is over"
+"""Who resumes a plan when its time has come: nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ def event_of(action: PlanStep, now: datetime) -> e.Event:
         case Skip():
             return e.Skipped(at=now, step=action.step, reason=action.reason, next=action.then)
         case Wake():
-            return e.Resumed(at=now, by="the snooze is over")
+            return e.Resumed(at=now, by=WOKEN)
         case Continue():
             return e.Branched(at=now, to=action.to, returns=action.returns, reason=action.reason)
         case MoveOn():

@@ -163,11 +163,13 @@ class Paused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """The plan goes on where it stood."""
+    """The plan goes on where it stood, or at `to` when what led it elsewhere was a mistake."""
 
     at: datetime
     by: str = ""
     message: int | None = None
+    to: Position | None = None
+    returns: tuple[Position, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

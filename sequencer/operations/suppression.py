@@ -87,6 +87,14 @@ async def _open_for(conn: AsyncConnection, target: str) -> list[Enrollment]:
     return await enrollments.active_of(conn, contact.id) if contact is not None else []
 
 
+def reason_to_suppress(kind: str, at: datetime, text: str, evidence: str) -> str:
+    """Why a received message suppresses its writer, with its first words or what the notice says."""
+    if kind != "unsubscribe":
+        return f"{kind.replace('_', ' ')} on {at:%Y-%m-%d}: {evidence}"
+    words = " ".join(text.split())
+    return f"they asked on {at:%Y-%m-%d}: {words if len(words) <= 80 else f'{words[:79]}…'}"
+
+
 async def unsuppress(live: Live, targets: Sequence[str]) -> list[Lifted | Kept]:
     """Lift suppressions of exactly these addresses and @domains; what was stopped stays stopped."""
     answers: list[Lifted | Kept] = []

@@ -42,7 +42,8 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One message of a conversation. `direction` is sent, received, hand_written or notice."""
+    """One message of a conversation. `direction` is sent, received, hand_written or notice; `message` is the number of
+    one that came, and `read_as` what the reader had made of it when somebody has corrected that."""
 
     at: datetime
     direction: str
@@ -54,6 +55,8 @@ class Part:
     state: str = ""
     evidence: str = ""
     confidence: float | None = None
+    message: int | None = None
+    read_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,8 @@ def _received(message: Message) -> Part:
         kind=message.label or message.kind,
         evidence=message.evidence,
         confidence=message.confidence,
+        message=message.id,
+        read_as=message.kind_read,
     )
 
 
@@ -129,11 +134,13 @@ def waiting_json(found: list[Waiting]) -> list[dict[str, Any]]:
     return [
         {
             "id": one.enrollment.id,
+            "message": one.message.id if one.message is not None else None,
             "contact": one.contact.email,
             "sequence": one.enrollment.sequence,
             "reason": one.enrollment.reason,
             "kind": (one.message.label or one.message.kind) if one.message is not None else "",
             "confidence": one.message.confidence if one.message is not None else None,
+            "evidence": one.message.evidence if one.message is not None else "",
             "text": one.message.text if one.message is not None else "",
             "proposed": one.proposed,
             "received_at": iso(one.message.received_at) if one.message is not None else None,
@@ -155,11 +162,13 @@ def conversation_json(found: Conversation) -> dict[str, Any]:
         "messages": [
             {
                 "at": iso(part.at),
+                "message": part.message,
                 "direction": part.direction,
                 "from": part.sender,
                 "subject": part.subject,
                 "text": part.text,
                 "kind": part.kind,
+                "read_as": part.read_as or part.kind,
                 "step": part.step,
                 "state": part.state,
                 "evidence": part.evidence,

@@ -246,6 +246,17 @@ async def others_like(
     return [_message(row) for row in found]
 
 
+async def heard_since(conn: AsyncConnection, message_id: int, enrollment_ids: Collection[int], at: datetime) -> bool:
+    """Whether another human message came in these threads at this instant or later."""
+    one = select(_t.id).where(
+        _t.enrollment_id.in_(enrollment_ids),
+        _t.direction == Direction.RECEIVED,
+        _t.received_at >= at,
+        _t.id != message_id,
+    )
+    return await conn.scalar(one.limit(1)) is not None
+
+
 # What the reader made of them ---------------------------------------------------------------------
 
 

@@ -46,14 +46,12 @@ async def add(conn: AsyncConnection, target: str, reason: str, source: str, now:
     return added.rowcount == 1
 
 
-async def get(conn: AsyncConnection, target: str) -> Suppression | None:
-    """The suppression of exactly this address or @domain, or None."""
-    key = await signing_key(conn)
+async def made_by(conn: AsyncConnection, source: str) -> list[Suppression]:
+    """The suppressions that came from one source, such as `message 7`, those of erased targets left out."""
     found = await conn.execute(
-        select(_t.target, _t.reason, _t.source, _t.created_at).where(_t.hash == _hash(key, normal(target)))
+        select(_t.target, _t.reason, _t.source, _t.created_at).where(_t.source == source, _t.target != "")
     )
-    row = found.one_or_none()
-    return None if row is None else Suppression(*row)
+    return [Suppression(*row) for row in found]
 
 
 async def remove(conn: AsyncConnection, target: str) -> bool:

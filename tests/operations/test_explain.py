@@ -24,7 +24,7 @@ from sequencer.store import agenda, attempts, mailboxes, messages, set_aside
 from sequencer.store.agenda import Sleep
 from sequencer.store.attempts import AttemptState, NewAttempt
 from sequencer.store.mailboxes import MailboxState
-from sequencer.store.messages import Direction, NewMessage
+from sequencer.store.messages import Direction, Message, NewMessage
 from tests.operations.shop import MONDAY, add, answered, entered, happen, mailed
 
 ANNA = "anna@example.com"
@@ -263,6 +263,11 @@ async def waiting(live: Live) -> list[dict[str, Any]]:
         return threads.waiting_json(await threads.waiting(conn, live))
 
 
+async def answer_of(live: Live, enrollment: Enrollment) -> Message:
+    async with live.database.read() as conn:
+        return (await messages.of_enrollment(conn, enrollment.id))[-1]
+
+
 async def test_threads_lists_who_answered_and_what_to_do(live: Live) -> None:
     (anna,) = await entered(live, "quote", ANNA)
     await answered(live, anna, "What does it cost?")
@@ -271,6 +276,7 @@ async def test_threads_lists_who_answered_and_what_to_do(live: Live) -> None:
     by_hand, reply = await waiting(live)
     assert (by_hand["id"], by_hand["kind"], by_hand["received_at"]) == (ben.id, "", None)
     assert by_hand["reason"] == "talked on the phone"
+    assert reply.pop("message") == (await answer_of(live, anna)).id
     assert reply == {
         "id": anna.id,
         "contact": ANNA,
@@ -278,6 +284,7 @@ async def test_threads_lists_who_answered_and_what_to_do(live: Live) -> None:
         "reason": "they replied (interested)",
         "kind": "interested",
         "confidence": 0.9,
+        "evidence": "they ask for a price",
         "text": "What does it cost?",
         "proposed": "answer them yourself; then close --won, or resume",
         "received_at": MONDAY.isoformat(),
@@ -297,6 +304,7 @@ async def test_a_thread_shows_both_sides_in_order(live: Live) -> None:
     first, second = told["messages"]
     assert (first["direction"], first["text"], first["step"]) == ("sent", "Anna, thank you.", "thanks")
     assert (second["direction"], second["text"], second["kind"]) == ("received", "What does it cost?", "interested")
+    assert (first["message"], second["message"]) == (None, (await answer_of(live, anna)).id)
     assert isinstance(missing, Refusal)
 
 
