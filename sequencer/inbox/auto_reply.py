@@ -18,7 +18,7 @@ from sequencer.inbox.folding import fold
 from sequencer.inbox.intent import wants_no_mail
 from sequencer.inbox.languages import likely_languages
 from sequencer.inbox.parse import Mail
-from sequencer.inbox.phrases import Phrases, phrases_of
+from sequencer.inbox.phrases import Phrases, Text, phrases_of, text_of
 from sequencer.inbox.statements import own_words, without_prefixes
 
 Kind = Literal["out_of_office", "left_company", "auto_reply"]
@@ -61,13 +61,13 @@ def read_automatic(
     """
     proof = _header_proof(mail) or _subject_proof(mail.subject)
     words = own_words(fresh)
-    folded = fold(words)
+    folded = text_of(fold(words))
     codes = _languages(words, mail.subject, language)
     phrases = tuple(phrases_of(code) for code in codes)
     gone = _first(phrases, "left_company", folded, words)
     away = _first(phrases, "out_of_office", folded, words)
     away = away or (mail.subject[:80] if _absence_in_subject(phrases, mail.subject) else "")
-    if gone and (proof or not wants_no_mail(words, language)) and (proof or not _TALKS_BACK.search(folded)):
+    if gone and (proof or not wants_no_mail(words, language)) and (proof or not _TALKS_BACK.search(folded.folded)):
         referred = _referred(words, mail)
         return Automatic("left_company", None, "", referred, f'left the company: "{gone}"', 0.95 if proof else 0.75)
     if away and (proof or _looks_like_notice(phrases, folded, mail)):
@@ -87,7 +87,7 @@ def read_automatic(
     if proof:
         return Automatic("auto_reply", None, "", _moved_to(phrases, folded, words, mail), f"automatic by {proof}", 0.93)
     answer = _first(phrases, "auto_reply", folded, words)
-    if answer and not _TALKS_BACK.search(folded):
+    if answer and not _TALKS_BACK.search(folded.folded):
         return Automatic(
             "auto_reply", None, "", _moved_to(phrases, folded, words, mail), f'automatic: "{answer}"', 0.75
         )
@@ -125,44 +125,39 @@ def _subject_proof(subject: str) -> str:
     head = fold(subject.strip()[:120])
     if not head or head != fold(without_prefixes(head)).strip():
         return ""
+    text = text_of(head)
     for code in LANGUAGES:
-        for phrase in phrases_of(code).group("automatic_subject").anywhere:
-            found = phrase.search(head)
-            if found and found.start() <= 2:
-                return f'the subject "{subject.strip()[:60]}"'
+        found = phrases_of(code).group("automatic_subject").anywhere.all_matches(text)
+        if any(match.start() <= 2 for match in found):
+            return f'the subject "{subject.strip()[:60]}"'
     return ""
 
 
 def _absence_in_subject(phrases: tuple[Phrases, ...], subject: str) -> bool:
-    folded = fold(subject[:200])
-    return any(phrase.search(folded) for found in phrases for phrase in found.group("out_of_office").anywhere)
+    folded = text_of(fold(subject[:200]))
+    return any(found.group("out_of_office").anywhere.search(folded) for found in phrases)
 
 
-def _looks_like_notice(phrases: tuple[Phrases, ...], folded: str, mail: Mail) -> bool:
+def _looks_like_notice(phrases: tuple[Phrases, ...], folded: Text, mail: Mail) -> bool:
     """Whether wording alone makes it a notice: several signs of one, and none of a person who talks back."""
     signs = 0
     for found in phrases:
         group = found.group("out_of_office")
         text = group.without_exceptions(folded)
-        signs = max(
-            signs,
-            2 * sum(phrase.search(text) is not None for phrase in group.anywhere)
-            + sum(phrase.search(text) is not None for phrase in group.weak),
-        )
+        signs = max(signs, 2 * len(group.anywhere.all_matches(text)) + len(group.weak.all_matches(text)))
     signs += 1 if _header(mail, "x-auto-response-suppress") else 0
     signs += 1 if _header(mail, "precedence") in ("bulk", "junk") else 0
     signs += 1 if _header(mail, "return-path") == "<>" else 0
-    signs -= 5 if _TALKS_BACK.search(folded) else 0
+    signs -= 5 if _TALKS_BACK.search(folded.folded) else 0
     return signs >= _ENOUGH - 1
 
 
-def _first(phrases: tuple[Phrases, ...], kind: str, folded: str, words: str) -> str:
+def _first(phrases: tuple[Phrases, ...], kind: str, folded: Text, words: str) -> str:
     """The first words of a kind, as they were written, or ""."""
     for found in phrases:
-        text = found.group(kind).without_exceptions(folded)
-        for phrase in found.group(kind).anywhere:
-            if match := phrase.search(text):
-                return " ".join(words[match.start() : match.end()].split())[:100]
+        group = found.group(kind)
+        if match := group.anywhere.search(group.without_exceptions(folded)):
+            return " ".join(words[match.start() : match.end()].split())[:100]
     return ""
 
 
@@ -215,9 +210,8 @@ def _told_as_return(days: Days, folded: str, phrases: tuple[Phrases, ...]) -> bo
     """Whether the words around a day tell of a return: before it in the sentence, or right behind it."""
     before = _SENTENCE_END.split(folded[max(0, days.at - _BEFORE) : days.at])[-1]
     behind = _CLAUSE_END.split(folded[days.to : days.to + 40])[0]
-    return any(
-        phrase.search(before) or phrase.search(behind) for found in phrases for phrase in found.group("back").anywhere
-    )
+    around = (text_of(before), text_of(behind))
+    return any(found.group("back").anywhere.search(text) for found in phrases for text in around)
 
 
 def _referred(words: str, mail: Mail) -> str:
@@ -227,5 +221,5 @@ def _referred(words: str, mail: Mail) -> str:
     return ""
 
 
-def _moved_to(phrases: tuple[Phrases, ...], folded: str, words: str, mail: Mail) -> str:
+def _moved_to(phrases: tuple[Phrases, ...], folded: Text, words: str, mail: Mail) -> str:
     return _referred(words, mail) if _first(phrases, "auto_reply", folded, words) else ""

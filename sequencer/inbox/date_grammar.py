@@ -28,16 +28,21 @@ def read_row(row: Row, scene: Scene) -> Row:
     row = [settled(piece, scene) for piece in row if piece.mark not in "cp"]
     row = [month_beside_number(row, index) for index in range(len(row))]
     row = with_numeric_dates(row, scene)
+    marks = _marks(row)
     for rules in (_FIRST, _SECOND, _SECOND, _THIRD):
         for pattern, make in rules:
-            row = _rewrite(row, pattern, make, scene)
+            if pattern.search(marks):
+                row = _rewrite(row, marks, pattern, make, scene)
+                marks = _marks(row)
     return [piece for piece in row if piece.mark in "DP" and piece.pick]
 
 
-def _rewrite(row: Row, pattern: re.Pattern[str], make: Callable[[Scene, Row], Piece | None], scene: Scene) -> Row:
-    marks = "".join(piece.mark for piece in row)
-    if pattern.search(marks) is None:
-        return row
+def _marks(row: Row) -> str:
+    return "".join([piece.mark for piece in row])
+
+
+def _rewrite(row: Row, marks: str, pattern: re.Pattern[str], make: Make, scene: Scene) -> Row:
+    """The row with every match of a rule replaced by what it makes."""
     out: Row = []
     position = 0
     while found := pattern.search(marks, position):

@@ -52,6 +52,8 @@ _ORDINAL: Final = rf"(?P<ordinal>(?<![\d.,])\d{{1,2}}{_ORDINAL_ENDINGS}(?!\w))"
 _NUMBER: Final = r"(?P<number>(?<![\d.,$€£#])\d{1,3}(?![\d%]|[.,]\d))"
 _FULL_STOP_OF_AN_ORDINAL: Final = r"(?:\.(?=[ ]?[^\W\d_]|[ ]?-))?"
 _DASHED_DAY: Final = r"(?P<dashed>(?<![\w.,/\-])(?:3[01]|[12]\d|0?[1-9])-(?:1[0-2]|0?[1-9])(?![\w\-/]|[.,]\d|[ ]uur))"
+OTHER_WORD: Final = r"(?P<other>[^\W\d_]+)"
+"""Any other word, taken whole: nothing inside it is looked at."""
 HAN_NUMBER: Final = r"(?P<han>[一二三四五六七八九十两兩]{1,3})"
 PUNCTUATION: Final = (
     r"(?P<end>[!?;。！？\n]|\.(?=\s|$))|(?P<comma>[,、])|(?P<dash>[\-~〜～])|(?P<slash>/)|(?P<space>\s+)"

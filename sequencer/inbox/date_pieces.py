@@ -43,9 +43,15 @@ def pieces_of(original: str, words: Words) -> list[Piece]:
     row: list[Piece] = []
     position = 0
     for found in words.pattern.finditer(text):
-        if found.start() > position and text[position : found.start()].strip(" \t()[]\"'*_"):
-            _add_unknown(row, position, found.start())
-        row.extend(_certain(piece, row, original) for piece in _pieces(found, words))
+        if found.lastgroup == "space":
+            position = found.end() if found.start() == position else position
+            continue
+        if found.lastgroup == "other":
+            _add_unknown(row, found.start(), found.end())
+        else:
+            if found.start() > position and text[position : found.start()].strip(" \t()[]\"'*_"):
+                _add_unknown(row, position, found.start())
+            row.extend(_certain(piece, row, original) for piece in _pieces(found, words))
         position = found.end()
     if text[position:].strip():
         _add_unknown(row, position, len(text))
@@ -72,8 +78,6 @@ def _pieces(found: re.Match[str], words: Words) -> list[Piece]:
     match kind:
         case "word" | "dot":
             return _word_pieces(found, words, at, to)
-        case "space":
-            return []
         case "end":
             return [Piece("|", at, to)]
         case "comma" | "dash" | "slash":

@@ -87,8 +87,7 @@ def _pattern(
     language: str, literal: Mapping[str, Meaning], regular: list[tuple[re.Pattern[str], Meaning]]
 ) -> re.Pattern[str]:
     parts = [date_patterns.CLOCK, date_patterns.numeric(language), _word_pattern(literal, regular, language)]
-    if language in UNSPACED:
-        parts.append(date_patterns.HAN_NUMBER)
+    parts.append(date_patterns.HAN_NUMBER if language in UNSPACED else date_patterns.OTHER_WORD)
     return re.compile("|".join([*parts, date_patterns.PUNCTUATION]))
 
 

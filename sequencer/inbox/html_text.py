@@ -15,34 +15,10 @@ _DROPPED: Final = frozenset(
     ("script", "style", "head", "title", "meta", "link", "noscript", "object", "svg", "template", "o:p", "xml")
 )
 _BLOCKS: Final = frozenset(
-    (
-        "p",
-        "div",
-        "br",
-        "hr",
-        "li",
-        "ul",
-        "ol",
-        "table",
-        "tr",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "blockquote",
-        "pre",
-        "section",
-        "article",
-        "header",
-        "footer",
-        "center",
-        "form",
-        "dd",
-        "dt",
-        "dl",
-    )
+    [
+        *("p", "div", "br", "hr", "pre", "blockquote", "center", "form", "dd", "dt", "dl", "li", "ul", "ol"),
+        *("table", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "section", "article", "header", "footer"),
+    ]
 )
 _QUOTED_MESSAGE: Final = re.compile(
     r"(?:^|\s)(?:x_)*(?:divrplyfwdmsg|appendonsend|mail-editor-reference-message-container|olk_src_body_section|"

@@ -18,7 +18,7 @@ from sequencer.inbox.dates import Days, ZoneOrder, find_named
 from sequencer.inbox.folding import fold
 from sequencer.inbox.languages import likely_languages
 from sequencer.inbox.phrase_syntax import PhraseProblem
-from sequencer.inbox.phrases import Phrase, Phrases, make_phrase, phrases_of
+from sequencer.inbox.phrases import Phrase, Phrases, Text, make_phrase, phrases_of, text_of
 from sequencer.inbox.statements import own_words, statements, without_prefixes
 
 _SHORT: Final = 12
@@ -61,9 +61,14 @@ class _Answer:
     """An answer made ready: as written, folded, and its statements; and the phrases to look for."""
 
     text: str
-    folded: str
-    statements: tuple[str, ...]
+    folded: Text
+    statements: tuple[Text, ...]
     phrases: tuple[Phrases, ...]
+
+    @property
+    def length(self) -> int:
+        """In words."""
+        return len(self.folded.folded.split())
 
 
 def read_intent(
@@ -114,7 +119,8 @@ def _prepare(words: str, language: str, extra: Phrases | None) -> _Answer:
     folded = _ADDRESS.sub(lambda found: "x" * len(found.group()), fold(words))
     languages = _languages(words, language)
     phrases = tuple(phrases_of(code) for code in languages) + ((extra,) if extra else ())
-    return _Answer(words, folded, tuple(statements(folded, languages)), phrases)
+    parts = tuple(text_of(statement) for statement in statements(folded, languages))
+    return _Answer(words, text_of(folded), parts, phrases)
 
 
 def _languages(words: str, language: str) -> tuple[str, ...]:
@@ -145,9 +151,8 @@ def _find_in(answer: _Answer, phrases: Phrases, kind: str) -> _Hit:
         return whole
     text = group.without_exceptions(answer.folded)
     for strength, candidates in ((2, group.anywhere), (1, group.weak)):
-        for phrase in candidates:
-            if found := phrase.search(text):
-                return _Hit(strength, answer.text[found.start() : found.end()])
+        if found := candidates.search(text):
+            return _Hit(strength, answer.text[found.start() : found.end()])
     return _NO_HIT
 
 
@@ -155,40 +160,33 @@ def _find_whole(answer: _Answer, languages: Sequence[Phrases], kind: str) -> _Hi
     """A statement that is nothing but a sign of the kind: the only one counts most, then the first."""
     for position, statement in enumerate(answer.statements[:6]):
         for phrases in languages:
-            if any(phrase.matches_whole(statement) for phrase in phrases.group(kind).whole):
+            if phrases.group(kind).whole.matches_whole(statement):
                 only = len(answer.statements) == 1 or kind in ("unsubscribe", "sarcasm")
                 if only or position == 0:
-                    return _Hit(3 if only else 2, statement)
+                    return _Hit(3 if only else 2, statement.folded)
     return _NO_HIT
 
 
 def _unsubscribe(answer: _Answer, subject: str, extra: Phrases | None) -> _Hit | None:
     """A wish for no more mail, in any language when the text is short; or as the whole subject."""
     hit = _find(answer, "unsubscribe")
+    if hit.strength or answer.length > _SHORT:
+        return hit if hit.strength else None
     everywhere = tuple(phrases_of(code) for code in LANGUAGES) + ((extra,) if extra else ())
-    if not hit.strength and len(answer.folded.split()) <= _SHORT:
-        others = tuple(phrases for phrases in everywhere if phrases not in answer.phrases)
-        hit = _find_whole(answer, others, "unsubscribe")
+    hit = _find_whole(answer, everywhere, "unsubscribe")
     if hit.strength:
         return hit
-    if subject and len(answer.folded.split()) <= _SHORT:
-        bare = fold(without_prefixes(subject))
-        asked = _Answer(bare, bare, tuple(statements(bare, ("en",))), everywhere)
-        if any(_whole_subject(asked, phrases) for phrases in everywhere):
-            return _Hit(3, subject)
+    asked = [text_of(statement) for statement in statements(fold(without_prefixes(subject)), ("en",))]
+    if len(asked) == 1 and any(phrases.group("unsubscribe").whole.matches_whole(asked[0]) for phrases in everywhere):
+        return _Hit(3, subject)
     return None
-
-
-def _whole_subject(asked: _Answer, phrases: Phrases) -> bool:
-    group = phrases.group("unsubscribe")
-    return len(asked.statements) == 1 and any(phrase.matches_whole(asked.statements[0]) for phrase in group.whole)
 
 
 def _label(answer: _Answer, labels: Mapping[str, Sequence[str]]) -> tuple[str, _Hit | None]:
     for name, sources in labels.items():
         for source in sources:
             phrase = _label_phrase(str(source))
-            found = phrase.search(answer.folded) if phrase else None
+            found = phrase.search(answer.folded.folded) if phrase else None
             if found:
                 return name, _Hit(2, answer.text[found.start() : found.end()])
     return "", None
@@ -242,7 +240,7 @@ def _decide(answer: _Answer, subject: str, day: date | None, days: Days | None, 
         reply=_find(answer, "reply"),
         sarcasm=_find(answer, "sarcasm"),
         refusing=bool(_find(answer, "negation").strength),
-        short=len(answer.folded.split()) <= _SHORT + 3,
+        short=answer.length <= _SHORT + 3,
         role=days.role if days and day else "",
         far=_is_far(day, days, today),
         very_far=day is not None and day - today >= _VERY_FAR,
@@ -320,15 +318,15 @@ def _is_far(day: date | None, days: Days | None, today: date) -> bool:
 def _is_nothing_but(answer: _Answer, days: Days) -> bool:
     """Whether the whole answer is a date: "In two weeks please"."""
     spaced = days.words.isascii() or " " in answer.text.strip()
-    return len(answer.statements) == 1 and len(answer.statements[0]) <= len(days.words) + (8 if spaced else 3)
+    return len(answer.statements) == 1 and len(answer.statements[0].folded) <= len(days.words) + (8 if spaced else 3)
 
 
 def _answer_to_back_off(answer: _Answer, subject: str, signs: _Signs) -> _Verdict | None:
     """A bare yes to "Should I back off?" is a no, and a bare no is a sign of life."""
     if signs.yes.strength < 3 and signs.no.strength < 3:
         return None
-    bare = fold(without_prefixes(subject))
-    if not any(phrase.search(bare) for phrases in answer.phrases for phrase in phrases.group("back_off").anywhere):
+    bare = text_of(fold(without_prefixes(subject)))
+    if not any(phrases.group("back_off").anywhere.search(bare) for phrases in answer.phrases):
         return None
     if signs.yes.strength == 3:
         return "not_interested", 0.7, signs.yes
@@ -344,10 +342,11 @@ def _question(answer: _Answer) -> _Hit:
 
 
 def _marked_question(answer: _Answer) -> _Hit:
-    mark = max(answer.folded.rfind("?"), answer.folded.rfind("？"))
+    folded = answer.folded.folded
+    mark = folded.rfind("?")
     if mark < 0:
         return _NO_HIT
-    start = max((answer.folded.rfind(end, 0, mark) for end in ".!?;\n。！？"), default=-1) + 1
+    start = max((folded.rfind(end, 0, mark) for end in ".!?;\n。！"), default=-1) + 1
     sentence = answer.text[start : mark + 1].strip()
     return _Hit(1, sentence) if len(sentence.strip("? ？")) >= 4 else _NO_HIT
 
@@ -359,10 +358,7 @@ def _referred(answer: _Answer, kind: str) -> str:
     """The address, or else the name, that they point to."""
     addresses = _ADDRESS.findall(answer.text)
     referral = [
-        found
-        for phrases in answer.phrases
-        for phrase in phrases.group("referral").anywhere
-        if (found := phrase.search(answer.folded))
+        found for phrases in answer.phrases for found in phrases.group("referral").anywhere.all_matches(answer.folded)
     ]
     if addresses and (kind == "wrong_person" or referral):
         return str(addresses[0]).lower().strip(".-")

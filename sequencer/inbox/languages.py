@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Final
 
@@ -20,6 +20,10 @@ _TELLING: Final = {
     "ě": "cs", "ů": "cs", "č": "cs", "ž": "cs", "š": "cs", "ý": "cs", "ğ": "tr", "ı": "tr", "ş": "tr", "œ": "fr",
     "è": "fr", "ê": "fr", "ò": "it", "ì": "it", "ù": "it", "ï": "nl", "ë": "nl",
 }  # fmt: skip
+_LETTER: Final = re.compile(r"[^\W\d_]")
+_KANA: Final = re.compile("[\u3040-\u30ff]")
+_HAN: Final = re.compile("[\u4e00-\u9fff]")
+_CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
 _MAX: Final = 1_500
 
 
@@ -35,18 +39,13 @@ def _index() -> dict[str, tuple[str, ...]]:
     return index
 
 
+@lru_cache(maxsize=64)
 def likely_languages(text: str, hint: str = "") -> tuple[str, ...]:
     """Up to three language codes, likeliest first; the hint counts a little. Empty when nothing tells."""
     sample = text[:_MAX]
     scores: defaultdict[str, float] = defaultdict(float)
-    kana = sum("\u3040" <= character <= "\u30ff" for character in sample)
-    han = sum("\u4e00" <= character <= "\u9fff" for character in sample)
-    cyrillic = sum("\u0400" <= character <= "\u04ff" for character in sample)
-    letters = sum(character.isalpha() for character in sample) or 1
-    if kana + han > 0.15 * letters:
-        return ("ja", "zh") if kana else ("zh", "ja") if hint != "ja" else ("ja", "zh")
-    if cyrillic > 0.3 * letters:
-        return ("ru",)
+    if not sample.isascii() and (by_letters := _by_letters(sample, hint)):
+        return by_letters
     index = _index()
     for word in _WORD.findall(fold(sample)):
         languages = index.get(word, ())
@@ -60,3 +59,12 @@ def likely_languages(text: str, hint: str = "") -> tuple[str, ...]:
         scores[hint] += 1
     best = sorted(scores.items(), key=lambda entry: -entry[1])[:3]
     return tuple(language for language, score in best if score >= 0.34 * best[0][1])
+
+
+def _by_letters(sample: str, hint: str) -> tuple[str, ...]:
+    """The languages that only their letters allow."""
+    letters = len(_LETTER.findall(sample)) or 1
+    kana, han = len(_KANA.findall(sample)), len(_HAN.findall(sample))
+    if kana + han > 0.15 * letters:
+        return ("ja", "zh") if kana or hint == "ja" else ("zh", "ja")
+    return ("ru",) if len(_CYRILLIC.findall(sample)) > 0.3 * letters else ()

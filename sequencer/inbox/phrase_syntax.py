@@ -41,10 +41,15 @@ class PhraseProblem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The regular expression of a phrase, and words of which a text must hold one for it to match (none: any)."""
+    """The regular expression of a phrase, and its anchors: a text must hold one of them for it to match.
+
+    An anchor is a whole word, or with "*" at its end letters that occur anywhere in the text. Without anchors the
+    phrase may match any text. A match counts only where a word starts, if `starts_a_word`.
+    """
 
     body: str
     anchors: tuple[str, ...]
+    starts_a_word: bool = False
 
 
 def compile_phrase(source: str) -> Compiled:
@@ -60,7 +65,10 @@ def compile_phrase(source: str) -> Compiled:
     spaced = not _UNSPACED.search(folded)
     tokens = _TOKEN.findall(folded if spaced else folded.replace("*", " * "))
     compiled = _Reader(source, tokens, spaced=spaced).sequence("", 0)
-    return Compiled(rf"(?<![\w@])(?:{compiled.body})(?![\w@])", compiled.anchors) if spaced else compiled
+    if spaced:
+        # the word boundary in front is left to the caller: with it, the pattern would be searched far more slowly
+        return Compiled(rf"(?:{compiled.body})(?![\w@])", compiled.anchors, starts_a_word=True)
+    return Compiled(compiled.body, tuple(anchor.rstrip("*") + "*" for anchor in compiled.anchors))
 
 
 class _Sequence:
@@ -82,8 +90,7 @@ class _Sequence:
 
     def add(self, part: Compiled) -> None:
         self._write((self._gap if self._owed else "") + part.body)
-        shortest = min(map(len, part.anchors), default=0)
-        if shortest > min(map(len, self.anchors), default=0):
+        if _telling(part.anchors) > _telling(self.anchors):
             self.anchors = part.anchors
 
     def add_optional(self, body: str, *, space_follows: bool) -> None:
@@ -154,14 +161,22 @@ class _Reader:
         return self._at < len(self._tokens) and self._tokens[self._at].isspace()
 
 
+def _telling(anchors: tuple[str, ...]) -> int:
+    """How much a set of anchors rules out: long words most, few of them better than many."""
+    return min((2 * len(anchor) - len(anchors) // 8 for anchor in anchors), default=-100)
+
+
 def _word(part: str) -> Compiled:
     if part == "#":
         return Compiled(r"\d{1,6}", ())
     if part == "n't":
-        return Compiled(_NOT, ("n't", "nt"))
+        return Compiled(_NOT, ("n't*", "nt*"))
     stem = part.rstrip("*").lstrip("'")
     body = re.escape(stem).replace("ß", "(?:ß|ss)") + (_ANY_ENDING if part.endswith("*") else "")
-    longest = max(re.split(r"\W|ß", stem), key=len)
+    if "ß" in stem or part.endswith("*"):
+        longest = max(re.split(r"\W|ß", stem), key=len)
+        return Compiled(body, (longest + "*",) if longest else ())
+    longest = max(re.split(r"\W", stem), key=len)
     return Compiled(body, (longest,) if longest else ())
 
 

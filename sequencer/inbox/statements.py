@@ -107,7 +107,7 @@ def _courtesies(languages: tuple[str, ...]) -> tuple[re.Pattern[str] | None, fro
     polite: set[str] = set()
     for language in languages:
         phrases = phrases_of(language)
-        greetings += [phrase.body for phrase in phrases.group("greetings").anywhere]
+        greetings += [phrase.compiled.body for phrase in phrases.group("greetings").anywhere]
         closings |= {_tidy(fold(phrase.source)) for phrase in phrases.group("closings").anywhere}
         polite |= {_tidy(fold(phrase.source)) for phrase in phrases.group("polite").anywhere}
     pattern = re.compile("(?:" + "|".join(greetings) + ")") if greetings else None
