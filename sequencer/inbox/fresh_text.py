@@ -28,9 +28,8 @@ _BELOW: Final = re.compile(
 )
 _TOO_LONG_FOR_A_SIGNATURE: Final = 7
 
-_BOTTOM_POSTED: Final = re.compile(r"^[eqbho]*[bho][eqbh]*q[eqbh]*(?=t)(?P<reply>[te]*)$")
-_LEADING: Final = re.compile(r"^[e]*b+(?=[^b])")
-_AFTER_ATTRIBUTION: Final = re.compile(r"^b+[eqbh]*(?P<rest>[te]*)$")
+_LEADING: Final = re.compile(r"^e*b+(?=[^b])")
+_AFTER_ATTRIBUTION: Final = re.compile(r"b[eqbh]*+(?P<rest>[te]*+)$")
 _TAIL_OF_QUOTES: Final = re.compile(r"[eqd]+$")
 
 
@@ -45,13 +44,22 @@ def fresh_text(mail: Mail) -> str:
 def fresh_text_of(text: str, html: str = "") -> str:
     """As `fresh_text`, from the plain text and the HTML of a mail; either may be empty. Never raises."""
     if not text.strip():
-        return trim(html_lines(html)) if html.strip() else ""
+        return _trim_html(html) if html.strip() else ""
     plain = trim(text)
     if html.strip() and _nothing_cut(plain, text):
-        marked = trim(html_lines(html))
+        marked = _trim_html(html)
         if marked and len(marked) < 0.7 * len(plain):
             return marked
     return plain
+
+
+def _trim_html(html: str) -> str:
+    """The fresh lines of an HTML part; one quote in the middle of it goes too, since HTML marks quotes reliably."""
+    lines = trim(html_lines(html)).split("\n")
+    marks = "".join("q" if line.startswith(">") else "t" if line else "e" for line in lines)
+    if re.fullmatch(r"[te]*+[qe]++[te]*+", marks) and "t" in marks:
+        lines = [line for line in lines if not line.startswith(">")]
+    return "\n".join(lines).strip()
 
 
 def _nothing_cut(fresh: str, text: str) -> bool:
@@ -114,10 +122,11 @@ def _cut_closing(lines: list[str], marks: str) -> _Marked:
 
 def _reply_below(lines: list[str], marks: str) -> _Marked:
     """Bottom-posted: what stands below the attribution and its quote is the reply."""
-    found = _BOTTOM_POSTED.match(marks)
-    if found:
-        start = found.start("reply")
-        return lines[start:], marks[start:]
+    start = marks.find("t")
+    above, reply = marks[:start], marks[start:]
+    announced = next((index for index, mark in enumerate(above) if mark in "bho"), len(above))
+    if start > 0 and "q" in above[announced:] and not set(above) - set("eqbho") and not set(reply) - set("te"):
+        return lines[start:], reply
     return lines, marks
 
 
@@ -128,25 +137,36 @@ def _cut_at_attribution(lines: list[str], marks: str) -> _Marked:
         lines, marks = _drop(lines, marks, 0, leading.end())
     position = 0
     while (start := marks.find("b", position)) >= 0:
-        found = _AFTER_ATTRIBUTION.match(marks[start:])
-        if "t" in marks[:start] and _ends_here(lines[:start], marks[start:], found):
+        found = _AFTER_ATTRIBUTION.match(marks, start)
+        if "t" in marks[:start] and _ends_here(lines, marks, start, found):
             return lines[:start], marks[:start]
         end = start
         while end < len(marks) and marks[end] == "b":
             end += 1
+        if found and "t" in marks[:start] and _wraps(lines[:start], found["rest"]):
+            end = found.start("rest")
         lines, marks = _drop(lines, marks, start, end)
         position = start
     return lines, marks
 
 
-def _ends_here(above: list[str], marks: str, found: re.Match[str] | None) -> bool:
-    if not re.search("q", marks):
+def _ends_here(lines: list[str], marks: str, start: int, found: re.Match[str] | None) -> bool:
+    """Whether nothing below this attribution is the writer's own."""
+    if "q" not in marks[start:]:
         return True
     if found is None:
-        return re.match(r"b+e*t", marks) is not None
-    if found["rest"].count("t") >= _TOO_LONG_FOR_A_SIGNATURE:
+        return re.match(r"b+e*t", marks[start : start + 50]) is not None
+    if "t" not in found["rest"]:
+        return True
+    quoted = lines[start + marks[start:].index("q")].lstrip()
+    return not quoted.startswith((">", "&gt;")) and found["rest"].count("t") < _TOO_LONG_FOR_A_SIGNATURE
+
+
+def _wraps(above: list[str], rest: str) -> bool:
+    """Whether a few words follow below the whole quote: the quote goes then, unless it is needed to understand them."""
+    if not 0 < rest.count("t") < _TOO_LONG_FOR_A_SIGNATURE:
         return False
-    return "t" not in found["rest"] or not _BELOW.search("\n".join(above[-12:])[:2_000])
+    return not _BELOW.search("\n".join(above[-12:])[:2_000])
 
 
 def _cut_at_header_block(lines: list[str], marks: str) -> _Marked:

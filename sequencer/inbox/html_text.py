@@ -123,6 +123,8 @@ def _walk(root: Any) -> Iterator[tuple[str, str, int]]:
             yield "break", _break_of(tag, node), depth
         elif tag in ("td", "th"):
             yield "text", " ", depth
+        elif _is_quoted_message(node):
+            yield "break", _ORIGINAL_LINE, depth
         if node.text:
             yield "text", node.text, depth
         if tag in _BLOCKS and tag not in ("br", "hr"):
@@ -136,10 +138,14 @@ def _break_of(tag: str, node: Any) -> str:
         return _RULE_LINE
     if tag == "br":
         return "br"
-    names = f"{node.get('id') or ''} {node.get('class') or ''}"
-    if len(names) > 1 and _QUOTED_MESSAGE.search(names[:500]):
+    if _is_quoted_message(node):
         return _ORIGINAL_LINE
     return "p" if tag == "p" else ""
+
+
+def _is_quoted_message(node: Any) -> bool:
+    names = f"{node.get('id') or ''} {node.get('class') or ''}"
+    return len(names) > 1 and bool(_QUOTED_MESSAGE.search(names[:500]))
 
 
 def _is_left_out(tag: str, node: Any) -> bool:

@@ -26,7 +26,7 @@ MAX_LINE: Final = 1_000
 """Characters of a line that are looked at; longer lines are somebody's text, or a machine's."""
 
 _WROTE: Final = (
-    r"wrote|writes|said|schrieb\w*|geschrieben|a\s+(?:é|e)crit|(?:é|e)crivait|escribi(?:ó|o)|ha\s+scritto|scritto|schreef|"
+    r"wrote|writes|said|sent|schrieb\w*|geschrieben|a\s+(?:é|e)crit|(?:é|e)crivait|escribi(?:ó|o)|ha\s+scritto|scritto|schreef|"
     r"geschreven|escreveu|napisał(?:\(?a\)?)?|napisal(?:\(?a\)?)?|napsal(?:\(?a\)?)?|napísal(?:\(?a\)?)?|pisze|skrev|skrifaði|"
     r"kirjoitti|написал(?:\(?а\)?)?|пишет|писал(?:\(?а\)?)?|написав|написала|написа|пише|yazdı|yazdi|şunu\s+yazdı|写道|寫道|"
     r"書きました|が書いた|のメール|작성|작성했습니다|a\s+scris|(?:í|i)rta|έγραψε|egrapse|כתב(?:ה)?|מאת|كتب(?:ت)?|đã\s+viết|"
@@ -37,7 +37,13 @@ _ENDS_WROTE: Final = re.compile(
     r"[\s*_]*(?:[:：]|-{2,}|…|\.{3})?[\s*_>]*$",
     re.IGNORECASE,
 )
+_WROTE_UNSPACED: Final = re.compile(r"(?:写道|寫道|書きました|のメール|작성)\s{0,3}[:：][\s*_>]*$")
 _HAS_WROTE: Final = re.compile(rf"(?<!\w)(?:{_WROTE})(?!\w)", re.IGNORECASE)
+_QUOTING: Final = re.compile(
+    r"^\s{0,4}(?:quoting|zitat\s+von|zitiere|citando\s+a|citando|citation\s+de|citaat\s+van|cytowanie|cytat|citat|"
+    r"wiadomość\s+napisana\s+przez|citát|цитирую)\b",
+    re.IGNORECASE,
+)
 _ENDS_ADDRESS: Final = re.compile(r"@[^\s<>]{1,120}[>)\]]{0,3}[\s*]*[:：][\s*]*$")
 _ENDS_BARE_ADDRESS: Final = re.compile(r"<[^<>\s]{1,80}@[^<>\s]{1,120}>\s*$")
 _OPENER: Final = re.compile(
@@ -105,6 +111,7 @@ _ORIGINAL: Final = re.compile(
     rf"^[\s>]{{0,6}}(?:[\-_=*#~—–+|]{{1,80}}\s*)(?:{_ORIGINAL_WORDS})\s*[:：]?\s*(?:[\-_=*#~—–+|\s]{{0,90}})$",
     re.IGNORECASE,
 )
+_BARE_ORIGINAL: Final = re.compile(r"^\s{0,4}-{6,80}\s{0,3}original\s{0,3}-{6,80}\s{0,4}$", re.IGNORECASE)
 _FORWARDED: Final = re.compile(
     rf"^[\s>]{{0,6}}(?:[\-_=*#~—–+|]{{2,80}}\s*)(?:{_FORWARDED_WORDS})\s*[:：]?\s*(?:[\-_=*#~—–+|\s]{{0,90}})$",
     re.IGNORECASE,
@@ -149,7 +156,7 @@ def _mark(line: str) -> str:
         return QUOTE if line[0] == ">" else TEXT
     if _FORWARDED.match(line) or _BEGIN_FORWARD.match(line):
         return FORWARDED if _FORWARDED.match(line) else ORIGINAL
-    if _ORIGINAL.match(line):
+    if _ORIGINAL.match(line) or _BARE_ORIGINAL.match(line):
         return ORIGINAL
     if _RULE.match(line):
         return RULE
@@ -197,7 +204,7 @@ def _attribution_length(lines: list[str], marks: list[str], start: int) -> int:
 
 
 def _ends_attribution(joined: str) -> bool:
-    if _ENDS_WROTE.search(joined[-60:]):
+    if _ENDS_WROTE.search(joined[-60:]) or _WROTE_UNSPACED.search(joined[-40:]):
         return True
     return bool(_ENDS_ADDRESS.search(joined[-220:]) or (joined.endswith((":", "：")) and _HAS_WROTE.search(joined)))
 
@@ -218,9 +225,13 @@ def _quoted_next(lines: list[str], index: int) -> bool:
 
 
 def _is_undated_attribution(line: str, lines: list[str], start: int) -> bool:
-    if not _ENDS_WROTE.search(line[-60:]) or not line.rstrip(" *_").endswith((":", "：")):
+    """ "Ann Lee <ann@example.com> wrote:", "Quoting Ann Lee:" """
+    bare = line.rstrip(" *_")
+    if not bare.endswith((":", "：")):
         return False
-    return "@" in line or _quoted_next(lines, start + 1)
+    if "@" in line and (_HAS_WROTE.search(line) or _WROTE_UNSPACED.search(bare) or _QUOTING.match(line)):
+        return True
+    return bool(_ENDS_WROTE.search(line[-60:])) and _quoted_next(lines, start + 1)
 
 
 def _mark_header_blocks(lines: list[str], marks: list[str]) -> None:
