@@ -15,8 +15,7 @@ from typing import Final, Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core import events as e
-from sequencer.core.lines import destination
-from sequencer.core.lines import locate
+from sequencer.core.lines import destination, locate
 from sequencer.core.model import MAIN_LINE, Contact, Enrollment, Position, Span, Status
 from sequencer.core.model import Sequence as Plan
 from sequencer.core.react import local_midnight
