@@ -10,10 +10,22 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from sequencer.cli.context import BY, Json, load_workspace, now, print_json, problem_found, with_live, wrong_use
+from sequencer.cli.context import (
+    BY,
+    Json,
+    folder_of,
+    load_workspace,
+    now,
+    print_json,
+    problem_found,
+    problem_lines,
+    with_live,
+    wrong_use,
+)
 from sequencer.cli.text import columns, instant, paragraph, person, say
 
 if TYPE_CHECKING:
+    from sequencer.inbox.phrases import Phrases
     from sequencer.operations.explain import Explanation, Moment, Way
     from sequencer.operations.health import Health
     from sequencer.operations.live import Live
@@ -362,9 +374,12 @@ def read(
         if plan is None:
             wrong_use(f"there is no sequence “{sequence}” in sequences/")
         labels = dict(plan.labels)
+    phrases = _own_phrases(ctx)
     failed = False
     for file in files:
-        found = read_file(file, now(), labels=labels, today=day, timezone=timezone, language=language)
+        found = read_file(
+            file, now(), labels=labels, today=day, timezone=timezone, language=language, extra_phrases=phrases
+        )
         if isinstance(found, NoFile):
             say(f"{found.file}: {found.reason}", err=True)
             failed = True
@@ -373,6 +388,22 @@ def read(
         else:
             _print_reading(found)
     raise typer.Exit(1 if failed else 0)
+
+
+def _own_phrases(ctx: typer.Context) -> Phrases | None:
+    """The phrases of the workspace one stands in. There need not be a workspace; a mistake in them is told."""
+    from sequencer.operations.phrases import made_ready
+    from sequencer.workspace.phrases import FOLDER, read_phrase_files
+
+    folder = folder_of(ctx)
+    if not (folder / "config.yaml").is_file():
+        return None
+    phrases, problems = read_phrase_files(folder / FOLDER)
+    for line in problem_lines(folder, problems):
+        say(line, err=True)
+    if problems:
+        raise typer.Exit(1)
+    return made_ready(phrases)
 
 
 def _print_reading(found: ReadFile) -> None:

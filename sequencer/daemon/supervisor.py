@@ -28,7 +28,7 @@ from sequencer.operations.live import Live
 from sequencer.store import agenda, mailboxes
 from sequencer.store.claim import AlreadyClaimed, Claim, claim_file
 from sequencer.store.database import CannotOpen
-from sequencer.workspace.workspace import load
+from sequencer.workspace.workspace import Workspace, load
 
 LEASE_SECONDS: Final = 30.0
 RENEW_EVERY: Final = 8.0
@@ -275,6 +275,10 @@ def _is_workspace_file(_change: object, path: str) -> bool:
     return Path(path).suffix in (".yaml", ".yml", ".md")
 
 
+def _meaning(workspace: Workspace) -> tuple[object, ...]:
+    return workspace.config, workspace.sources, workspace.templates, workspace.phrases
+
+
 async def _reload(daemon: _Daemon) -> None:
     loaded = await asyncio.to_thread(load, daemon.folder, daemon.environ)
     if loaded.workspace is None:
@@ -288,7 +292,7 @@ async def _reload(daemon: _Daemon) -> None:
     if new.config.database != old.config.database:
         daemon.tell(Note("warning", "", "the database is another one now: restart the sequencer to use it"))
         return
-    if (new.config, new.sources, new.templates) == (old.config, old.sources, old.templates):
+    if _meaning(new) == _meaning(old):
         return
     if new.config.apply == "manual":
         daemon.tell(Note("info", "", "the files have changed; `apply: manual`: restart the sequencer to apply them"))

@@ -8,6 +8,8 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.model import Enrollment, Sequence
+from sequencer.inbox.phrases import Phrases
+from sequencer.operations.phrases import made_ready
 from sequencer.store import definitions
 from sequencer.store.contacts import Defaults
 from sequencer.store.database import Database
@@ -17,13 +19,18 @@ from sequencer.workspace.workspace import Workspace, load_sequence_text
 
 @dataclass(slots=True)
 class Live:
-    """The open database and the version of the workspace that is in force. `workspace` is replaced on a live edit."""
+    """The open database and the version of the workspace that is in force. `workspace` is replaced on a live edit, and
+    with it `extra_phrases`, those for the inbox reader."""
 
     database: Database
     workspace: Workspace
     key: bytes = field(repr=False)
+    extra_phrases: Phrases | None = field(init=False, repr=False)
     _earlier: dict[tuple[str, str], Sequence | None] = field(default_factory=dict, repr=False)
     _applied: dict[tuple[str, str], datetime | None] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.extra_phrases = made_ready(self.workspace.phrases)
 
     def sequence(self, name: str) -> Sequence | None:
         """The live definition of a sequence, None when its file is gone."""
@@ -61,4 +68,5 @@ class Live:
     def replace_workspace(self, workspace: Workspace) -> None:
         """Put a newly checked workspace in force."""
         self.workspace = workspace
+        self.extra_phrases = made_ready(workspace.phrases)
         self._applied.clear()

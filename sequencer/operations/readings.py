@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sequencer.inbox.parse import Mail, parse_mail
+from sequencer.inbox.phrases import Phrases
 from sequencer.inbox.reading import Reading, read_mail
 from sequencer.mail.incoming import MAX_BODY
 
@@ -38,6 +39,7 @@ def read_file(
     today: date | None = None,
     timezone: str = "UTC",
     language: str = "",
+    extra_phrases: Phrases | None = None,
 ) -> ReadFile | NoFile:
     """Read a mail as the daemon would have on the day it was written: of a large one, the first 256 KiB.
 
@@ -50,7 +52,9 @@ def read_file(
         return NoFile(str(path), error.strerror or "cannot be read")
     mail = parse_mail(raw)
     day = today or _written(mail, now)
-    reading = read_mail(mail, labels=labels or {}, today=day, timezone=timezone, language=language)
+    reading = read_mail(
+        mail, labels=labels or {}, today=day, timezone=timezone, language=language, extra_phrases=extra_phrases
+    )
     return ReadFile(str(path), mail, reading)
 
 

@@ -6,7 +6,7 @@ One transaction a message; the folder's cursor moves in the same one, so no effe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -18,9 +18,9 @@ from sequencer.core.model import Contact, Enrollment, Position, Status, Suppress
 from sequencer.core.model import Sequence as Plan
 from sequencer.core.react import Heard, away_until, caused_by, react, reaction_to, returned
 from sequencer.core.timing import Calendar
-from sequencer.inbox.match import Clues, clues_of
+from sequencer.inbox.match import Clues
 from sequencer.inbox.parse import Mail, parse_mail
-from sequencer.inbox.reading import Kind, Reading, read_mail
+from sequencer.inbox.reading import Kind, Reading
 from sequencer.mail.ids import read_message_id
 from sequencer.operations.advance import happening_of
 from sequencer.operations.doubt import settle_by_answer, settle_by_copy
@@ -34,10 +34,10 @@ from sequencer.operations.matching import (
     contact_of,
     content_of,
     is_ours,
-    match,
     without_tag,
 )
 from sequencer.operations.record import Refusal, change_in
+from sequencer.operations.understanding import understand
 from sequencer.store import contacts, enrollments, messages, suppressions, tasks
 from sequencer.store.messages import Direction, Known, NewMessage
 from sequencer.workspace.calendars import calendar_for
@@ -97,16 +97,11 @@ async def _by_a_rep(conn: AsyncConnection, live: Live, arrival: Arrival, mail: M
 async def _receive_from_outside(
     conn: AsyncConnection, live: Live, arrival: Arrival, mail: Mail, now: datetime
 ) -> Receipt:
-    today, defaults = arrival.received_at.date(), live.defaults
-    reading = read_mail(mail, today=today, timezone=defaults.timezone, language=defaults.language)
-    clues = replace(clues_of(mail, reading), thread_id=arrival.gmail_thread)  # the server's word, not a header's
-    found = await match(conn, live, clues, arrival.received_at, notice=not reading.kind.human)
-    plan = live.sequence(found.enrollment.sequence) if found is not None else None
-    contact = await contacts.by_id(conn, found.enrollment.contact_id, defaults) if found is not None else None
+    understood = await understand(conn, live, mail, arrival.received_at, arrival.gmail_thread)
+    reading, clues = understood.reading, understood.clues
+    found, contact, plan = understood.found, understood.contact, understood.plan
     if found is None or contact is None:
         return await _to_the_desk(conn, live, arrival, mail, reading, clues, now)
-    if plan is not None and plan.labels and reading.kind.human:
-        reading = read_mail(mail, labels=plan.labels, today=today, timezone=contact.timezone, language=contact.language)
     await contacts.last_touch_of(conn, [contact.id], lock=True)  # two workers may have it at the same moment
     if await messages.in_thread(conn, found.enrollment.id, mail.message_id, content_of(mail, arrival.raw)):
         return Receipt()  # in another folder, or to two of our reps

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from sequencer.workspace.config import CONFIG_FILE, Config, read_config
+from sequencer.workspace.phrases import FOLDER, PhraseFiles, read_phrase_files
 from sequencer.workspace.sequences import SequenceDraft, read_sequence
 from sequencer.workspace.source import Document, Problem, read_text
 from sequencer.workspace.templates import Templates, read_templates
@@ -27,6 +28,7 @@ class Draft:
     sequence_names: frozenset[str]
     templates: Templates
     problems: tuple[Problem, ...]
+    phrases: PhraseFiles = field(default_factory=dict)
 
     def mailbox_names(self) -> frozenset[str]:
         """The names of the mailboxes, also of a config that has mistakes elsewhere."""
@@ -53,8 +55,9 @@ def read_draft(folder: Path, environ: Mapping[str, str], *, secrets_required: bo
         problems += mistakes
     sequences, names, mistakes = _read_sequences(folder / "sequences")
     templates, template_mistakes = read_templates(folder / "templates")
-    problems += [*mistakes, *template_mistakes]
-    return Draft(folder, config, document, sequences, names, templates, tuple(problems))
+    phrases, phrase_mistakes = read_phrase_files(folder / FOLDER)
+    problems += [*mistakes, *template_mistakes, *phrase_mistakes]
+    return Draft(folder, config, document, sequences, names, templates, tuple(problems), phrases)
 
 
 def _no_config(folder: Path) -> Problem:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sequencer.core.model import Sequence
 from sequencer.workspace.check import mistakes_between
 from sequencer.workspace.config import Config
 from sequencer.workspace.draft import read_draft
+from sequencer.workspace.phrases import PhraseFiles
 from sequencer.workspace.sequences import load_sequence_text
 from sequencer.workspace.source import Problem
 from sequencer.workspace.templates import Templates
@@ -19,13 +20,15 @@ __all__ = ["Loaded", "Workspace", "load", "load_sequence_text"]
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A folder whose files all check clean. `sources` holds the text of each sequence, to be kept by its version."""
+    """A folder whose files all check clean. `sources` holds the text of each sequence, to be kept by its version;
+    `phrases` what people say in this trade, for the inbox reader."""
 
     folder: Path
     config: Config
     sequences: Mapping[str, Sequence]
     templates: Templates
     sources: Mapping[str, str]
+    phrases: PhraseFiles = field(default_factory=dict)
 
     @property
     def database_url(self) -> str:
@@ -63,4 +66,4 @@ def load(
         return Loaded(None, problems)
     sequences = {name: each.sequence for name, each in draft.sequences.items() if each.sequence is not None}
     sources = {name: each.text for name, each in draft.sequences.items()}
-    return Loaded(Workspace(folder, draft.config, sequences, draft.templates, sources), problems)
+    return Loaded(Workspace(folder, draft.config, sequences, draft.templates, sources, draft.phrases), problems)
