@@ -61,6 +61,8 @@ async def find_folders(mailbox: Mailbox, line: Incoming) -> Watched:
     missing = tuple(wanted for wanted, name in found.items() if not name and not wanted.startswith("\\"))
     sent = _named(known, mailbox.imap.sent) if mailbox.imap.sent else ""
     incoming = tuple(dict.fromkeys(name for name in found.values() if name))
+    if not incoming:
+        missing = mailbox.imap.folders  # reading nothing at all must not pass for having read it all
     mixed = frozenset(name for use in MIXED if (name := _named(known, use)))
     return Watched(incoming, sent, missing, mixed)
 

@@ -216,6 +216,15 @@ async def test_a_sent_folder_that_is_not_there_is_no_trouble(database: Database,
         assert await post.statuses() == [PAUSED, ACTIVE, ACTIVE]
 
 
+async def test_a_mailbox_of_which_no_folder_is_found_is_not_taken_for_read(database: Database, tmp_path: Path) -> None:
+    config = config_with('folders: ["\\\\Junk"]')
+    async with a_post(database, tmp_path, ANNA, BEN, CLEO, folders=("Sent",), config=config) as post:
+        before = await post.read_at()
+        post.box.desk.now += HOUR
+        assert (await post.read()).missing == ["\\Junk"]
+        assert await post.read_at() == before
+
+
 def test_folders_that_are_mere_branches_are_not_read() -> None:
     tree = [Folder("Archive", selectable=False), Folder("INBOX.Archive", separator="."), Folder("INBOX")]
     usable = [folder for folder in tree if folder.selectable]
