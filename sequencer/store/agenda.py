@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, func, literal, lite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.model import Status
-from sequencer.store import tables
+from sequencer.store import set_aside, tables
 from sequencer.store.columns import Instant
 from sequencer.store.enrollments import STANDING, Standing, standing_of
 from sequencer.store.statements import among
@@ -50,14 +50,33 @@ class Load:
 
 
 async def due(conn: AsyncConnection, mailbox: str, now: datetime, limit: int) -> list[Standing]:
-    """The enrollments of a mailbox whose time has come, the longest waiting first."""
+    """The enrollments of a mailbox whose time has come, the longest waiting first.
+
+    One whose row cannot be understood is set aside, so that it never stops the others.
+    """
     found = await conn.execute(
         select(*STANDING)
         .where(_t.mailbox == mailbox, _t.wake_at <= now, _IS_DUE)
         .order_by(_t.wake_at, _t.id)
         .limit(limit)
     )
-    return [standing_of(row) for row in found]
+    standings: list[Standing] = []
+    for row in found.all():
+        try:
+            standings.append(standing_of(row))
+        except (KeyError, TypeError, ValueError) as error:
+            await _lay_aside(conn, mailbox, row.id, f"{type(error).__name__}: {error}", now)
+    return standings
+
+
+async def _lay_aside(conn: AsyncConnection, mailbox: str, enrollment_id: int, error: str, now: datetime) -> None:
+    reason = f"set aside: its row cannot be read: {error}"
+    await set_aside.add(conn, mailbox, f"enrollment {enrollment_id}", reason, now)
+    await conn.execute(
+        update(tables.enrollments)
+        .where(_t.id == enrollment_id)
+        .values(wake_at=None, held_reason=reason, held_since=now)
+    )
 
 
 async def next_wake(conn: AsyncConnection, mailbox: str) -> datetime | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.model import Enrollment
-from sequencer.store import agenda, enrollments
+from sequencer.store import agenda, enrollments, set_aside, tables
 from sequencer.store.agenda import Load, Sleep
 from sequencer.store.database import Database
 from sequencer.store.enrollments import Hold, Standing
@@ -210,3 +211,15 @@ async def test_waking_many_and_appending_cannot_wait_for_each_other(database: Da
         assert await enrollments.append_many(conn, [change(second, replied(1), wake_at=NOW)]) == set()
     assert await waking == 2
     await other.close()
+
+
+async def test_a_row_that_cannot_be_read_is_set_aside_and_the_others_go_on(database: Database) -> None:
+    async with database.begin() as conn:
+        bad, good = await somebody(conn, "a@example.com"), await somebody(conn, "b@example.com")
+        ours = tables.enrollments.c
+        await conn.execute(update(tables.enrollments).where(ours.id == bad.id).values(state={"status": 7}))
+        assert await _due(conn) == [good.id]
+        (aside,) = await set_aside.listing(conn)
+        assert aside.what == f"enrollment {bad.id}"
+        assert await _due(conn) == [good.id]
+        assert len(await set_aside.listing(conn)) == 1
