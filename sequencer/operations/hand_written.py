@@ -16,12 +16,14 @@ from sequencer.inbox.fresh_text import fresh_text
 from sequencer.inbox.match import bare_subject, company_domain
 from sequencer.inbox.parse import Mail, parse_mail
 from sequencer.operations.advance import happening_of
+from sequencer.operations.doubt import settle_by_copy
 from sequencer.operations.happenings import Happening
 from sequencer.operations.live import Live
 from sequencer.operations.matching import contact_of, content_of, was_enrolled
 from sequencer.operations.record import change_in
 from sequencer.store import aliases, attempts, contacts, enrollments, messages
 from sequencer.store.aliases import Alias
+from sequencer.store.attempts import Attempt
 from sequencer.store.messages import Direction, Known, NewMessage
 
 REWRITTEN_WITHIN: Final = timedelta(minutes=10)
@@ -47,17 +49,22 @@ class Found:
 
 async def take_note(conn: AsyncConnection, live: Live, found: Found, mail: Mail, now: datetime) -> list[Happening]:
     """Pause everything planned for the contacts that the rep has written to. Our own, rewritten copies are known."""
-    concerned = await _written_to(conn, live, found, mail) or await _same_thread(conn, live, mail)
+    concerned, copies = await _written_to(conn, live, found, mail)
+    told: list[Happening] = []
+    for attempt in copies:
+        await aliases.add_many(conn, [Alias(mail.message_id, attempt.enrollment_id, "sent folder", attempt.id)])
+        told += await settle_by_copy(conn, live, attempt.message_id, "", now)
+    if not concerned and not copies:
+        concerned = await _same_thread(conn, live, mail)
     if not concerned:
-        return []
+        return told
     newest = concerned[0][0]
     await contacts.last_touch_of(conn, {contact.id for _, contact in concerned}, lock=True)
     if await messages.in_thread(conn, newest.id, mail.message_id, content_of(mail, found.raw)):
-        return []  # in another folder, or a copy to another of our reps
+        return told  # in another folder, or a copy to another of our reps
     message = await messages.record(conn, _message(found, mail, newest), now)
     if isinstance(message, Known):
-        return []
-    told: list[Happening] = []
+        return told
     for enrollment, contact in concerned:
         if not enrollment.status.ended:
             told += await _pause(conn, live, enrollment, contact, message, mail.message_id, found, now)
@@ -67,18 +74,22 @@ async def take_note(conn: AsyncConnection, live: Live, found: Found, mail: Mail,
 _Concerned = list[tuple[Enrollment, Contact]]
 
 
-async def _written_to(conn: AsyncConnection, live: Live, found: Found, mail: Mail) -> _Concerned:
-    """What the addressees are or were in, each one's newest first."""
+async def _written_to(conn: AsyncConnection, live: Live, found: Found, mail: Mail) -> tuple[_Concerned, list[Attempt]]:
+    """What the addressees are or were in, each one's newest first; and our own messages of which this is a copy."""
     people = {
         contact.id: contact for address in _addressees(mail) if (contact := await contact_of(conn, live, address))
     }
     concerned: _Concerned = []
+    copies: list[Attempt] = []
     for contact in people.values():
         standings = reversed(await enrollments.by_contact(conn, contact.id))
         theirs = [s.enrollment for s in standings if was_enrolled(s.enrollment, found.received_at)]
-        if theirs and not await _is_rewritten_copy(conn, theirs, mail, found.received_at):
+        ours = await _rewritten(conn, theirs, mail, found.received_at)
+        if ours is not None:
+            copies.append(ours)
+        else:
             concerned += [(enrollment, contact) for enrollment in theirs]
-    return concerned
+    return concerned, copies
 
 
 async def _same_thread(conn: AsyncConnection, live: Live, mail: Mail) -> _Concerned:
@@ -131,10 +142,10 @@ async def _pause(
     return [happening_of(event, after, contact.email) for event in made]
 
 
-async def _is_rewritten_copy(
+async def _rewritten(
     conn: AsyncConnection, theirs: Sequence[Enrollment], mail: Mail, received_at: datetime
-) -> bool:
-    """Whether this is a message of ours to which the provider gave another id; that id is remembered.
+) -> Attempt | None:
+    """The message of ours of which this is a copy to which the provider gave another id.
 
     The rep may answer in the same thread within minutes, so the words have to be ours as well, from the first one on.
     """
@@ -143,11 +154,9 @@ async def _is_rewritten_copy(
             near = abs(attempt.started_at - received_at) <= REWRITTEN_WITHIN
             if near and bare_subject(attempt.subject) == bare_subject(mail.subject):
                 ours = await attempts.bytes_of(conn, attempt.id)
-                if ours is None or not _squeezed(mail.words).startswith(_squeezed(parse_mail(ours).words)):
-                    continue
-                await aliases.add_many(conn, [Alias(mail.message_id, enrollment.id, "sent folder", attempt.id)])
-                return True
-    return False
+                if ours is not None and _squeezed(mail.words).startswith(_squeezed(parse_mail(ours).words)):
+                    return attempt
+    return None
 
 
 def _squeezed(text: str) -> str:

@@ -14,9 +14,11 @@ from sequencer.operations import steering
 from sequencer.operations.hand_written import REASON
 from sequencer.operations.steering import Who
 from sequencer.store import aliases, contacts
+from sequencer.store.attempts import AttemptState
 from sequencer.store.database import Database
 from tests.operations.desk import ANNA, BEN, CLEO, DAY, HOUR, parsed
 from tests.operations.letterbox import MARK, Letterbox, a_letterbox, mail
+from tests.smtp_peer import Drop
 
 ACTIVE, PAUSED = Status.ACTIVE, Status.PAUSED
 SUSAN, HOME = "susan@flatheadrv.example", "anna@home.example"
@@ -116,6 +118,20 @@ async def test_our_copy_with_another_id_and_the_providers_footer_in_base64(box: 
     copy["Message-ID"] = "<another@provider.example>"
     copy.set_content(body.get_content() + "\n--\nThis mail was checked for viruses.\n", cte="base64")
     assert await box.arrives(copy.as_bytes(), folder="Sent") == []
+    assert await statuses(box) == [ACTIVE] * 3
+
+
+async def test_our_follow_up_with_another_id_is_no_touch_and_settles_a_doubt(box: Letterbox) -> None:
+    box.desk.peer.once("end", Drop(accepting=True))
+    await box.desk.turn(3 * DAY)
+    (doubtful,) = [email for email in (ANNA, BEN, CLEO) if AttemptState.IN_DOUBT in await box.desk.states(email)]
+    for email in (ANNA, BEN, CLEO):
+        raw = [m.data for m in box.desk.peer.accepted if m.recipients == (email,)][1]
+        rewritten = raw.replace(box.sent_id(email).encode(), f"<copy-{email}>".encode())
+        assert b"In-Reply-To" in rewritten
+        told = await box.arrives(rewritten, folder="Sent")
+        assert told == (["sent"] if email == doubtful else [])
+        assert (await box.desk.states(email))[-1] is AttemptState.ACCEPTED
     assert await statuses(box) == [ACTIVE] * 3
 
 
