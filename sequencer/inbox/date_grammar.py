@@ -127,6 +127,7 @@ _SECOND: Final = _rules(
     (r"U f t? [DP] | U o t? D", spans.week_of_day),
     (r"[Ww] [fo]? t? P | P [,-]? o? t? W", days.weekday_of_week),
     (r"[XHL] t? s | s [XL] | s f? [YP] | (?<= [IfouabSVEBlv] ) t? s", spans.season_named),
+    (r"s", spans.bare_season),
     (r"[XHL]? t? h ,? f? t? (?: Y | P ) | [XHL] t? h | h", spans.feast_named),
     (r"(?<= [abuvBSVE] ) t? k", spans.holiday_break),
     (r"[SVE] [-f]? t? [PD] | [SVER] [-f]? t? (?: U (?![NXHLZ]) | P)", spans.part_of_span),

@@ -19,6 +19,7 @@ class Scene:
     order: str
     bare_numbers: bool = False  # "el 16" is a day of the month
     postpositions: bool = False  # "after" stands behind the day
+    bare_seasons: bool = False  # "wiosną" needs no "in"
 
 
 def day_piece(day: date | None, role: str = "") -> Piece | None:

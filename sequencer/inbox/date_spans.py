@@ -168,6 +168,11 @@ def season_named(scene: Scene, row: Row) -> Piece | None:
     return None
 
 
+def bare_season(scene: Scene, row: Row) -> Piece | None:
+    """ "wiosną": the ending of the word says "in"."""
+    return season_named(scene, row) if scene.bare_seasons else None
+
+
 def _season_piece(season: int, days: calendar.Days | None) -> Piece | None:
     made = span_piece(days, "season")
     return replace(made, number=season) if made else None

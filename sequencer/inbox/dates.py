@@ -18,8 +18,13 @@ MAX_TEXT: Final = 6_000
 HORIZON: Final = 400
 """Days ahead within which a date is believed."""
 
+_SHORT: Final = 80
+"""Characters up to which a text may be in any language, whatever it looks like."""
+_TELLING_LETTERS: Final = 7
+"""Letters that the words of a date need to be believed in an unlikely language: "mag" is May, and much else."""
 _BARE_NUMBERS: Final = ("es", "fr", "it", "pt")
 _POSTPOSITIONS: Final = ("ja", "zh", "tr")
+_BARE_SEASONS: Final = ("pl", "ru", "tr", "cs")
 
 ZoneOrder = Literal["DMY", "MDY", ""]
 
@@ -61,40 +66,58 @@ def find_date(text: str, today: date, language: str = "", zone_order: ZoneOrder 
 def find_named(text: str, today: date, language: str = "", zone_order: ZoneOrder = "") -> tuple[date, Days] | None:
     """As `find_date`, with the span of days that the words mean."""
     text = composed(text[:MAX_TEXT])
-    for code in _languages(text, language):
-        words = words_of(code)
-        ahead = []
-        for days in _read(text, today, words, zone_order):
-            day = _day_ahead(days, today)
-            if day is not None:
-                ahead.append((days, day))
-        if ahead:
-            days, day = _best(text, ahead, words, today)
-            return day, days
+    likely, unlikely = _languages(text, language)
+    for code in likely:
+        if found := _named_in(code, text, today, zone_order):
+            return found
+    for code in unlikely:
+        found = _named_in(code, text, today, zone_order)
+        if found and sum(map(str.isalpha, found[1].words)) >= _TELLING_LETTERS:
+            return found
     return None
+
+
+def _named_in(code: str, text: str, today: date, zone_order: ZoneOrder) -> tuple[date, Days] | None:
+    words = words_of(code)
+    ahead = []
+    for days in _read(text, today, words, zone_order):
+        day = _day_ahead(days, today)
+        if day is not None:
+            ahead.append((days, day))
+    if not ahead:
+        return None
+    days, day = _best(text, ahead, words, today)
+    return day, days
 
 
 def find_days(text: str, today: date, language: str = "", zone_order: ZoneOrder = "") -> tuple[Days, ...]:
     """Every span of days that a text names, past ones too, in its order; from the first language that finds any."""
     text = composed(text[:MAX_TEXT])
-    for code in _languages(text, language):
+    for code in _languages(text, language)[0]:
         if found := _read(text, today, words_of(code), zone_order):
             return found
     return ()
 
 
-def _languages(text: str, language: str) -> tuple[str, ...]:
-    """The languages to try, likeliest first."""
+def _languages(text: str, language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The languages to try, likeliest first, and those to try with suspicion when these find nothing."""
     hint = language.lower()[:2]
     guessed = likely_languages(text, hint)
-    candidates = dict.fromkeys((*guessed, hint, "en"))
-    return tuple(code for code in candidates if code in LANGUAGES)[:4]
+    likely = tuple(code for code in dict.fromkeys((*guessed[:1], hint, "en")) if code in LANGUAGES)
+    others = dict.fromkeys((*guessed, *(LANGUAGES if len(text) <= _SHORT else ())))
+    return likely, tuple(code for code in others if code not in likely)
 
 
 def _read(text: str, today: date, words: Words, zone_order: ZoneOrder) -> tuple[Days, ...]:
     order = zone_order if zone_order and words.language == "en" else words.order
     code = words.language
-    scene = Scene(today, order, bare_numbers=code in _BARE_NUMBERS, postpositions=code in _POSTPOSITIONS)
+    scene = Scene(
+        today,
+        order,
+        bare_numbers=code in _BARE_NUMBERS,
+        postpositions=code in _POSTPOSITIONS,
+        bare_seasons=code in _BARE_SEASONS,
+    )
     pieces = read_row(pieces_of(text, words), scene)
     return tuple(
         Days(

@@ -23,6 +23,8 @@ from sequencer.inbox.statements import own_words, statements, without_prefixes
 
 _SHORT: Final = 12
 """Words up to which a text is too short to tell its language; all languages are asked then."""
+_VERY_SHORT: Final = 6
+"""Words up to which a text that may well be in the contact's language is read in no other."""
 _FAR: Final = timedelta(days=6)
 _VERY_FAR: Final = timedelta(days=13)
 _ADDRESS: Final = re.compile(r"[\w.+\-]{1,64}@(?:[\w\-]{1,63}\.){1,5}[a-z]{2,24}", re.IGNORECASE)
@@ -126,6 +128,8 @@ def _prepare(words: str, language: str, extra: Phrases | None) -> _Answer:
 def _languages(words: str, language: str) -> tuple[str, ...]:
     hint = language.lower()[:2]
     likely = likely_languages(words, hint)
+    if likely[:1] == (hint,) and len(words.split()) <= _VERY_SHORT:
+        likely = (hint,)
     unclear = LANGUAGES if not likely and len(words.split()) <= _SHORT else ()
     candidates = dict.fromkeys((*likely, hint, "en", *unclear))
     return tuple(code for code in candidates if code in LANGUAGES)

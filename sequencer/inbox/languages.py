@@ -24,6 +24,7 @@ _LETTER: Final = re.compile(r"[^\W\d_]")
 _KANA: Final = re.compile("[\u3040-\u30ff]")
 _HAN: Final = re.compile("[\u4e00-\u9fff]")
 _CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
+_HINT_COUNTS: Final = 0.6
 _MAX: Final = 1_500
 
 
@@ -56,7 +57,7 @@ def likely_languages(text: str, hint: str = "") -> tuple[str, ...]:
             if character in _TELLING:
                 scores[_TELLING[character]] += 1
     if hint in LANGUAGES:
-        scores[hint] += 1
+        scores[hint] += _HINT_COUNTS
     best = sorted(scores.items(), key=lambda entry: -entry[1])[:3]
     return tuple(language for language, score in best if score >= 0.34 * best[0][1])
 

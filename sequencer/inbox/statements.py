@@ -14,7 +14,7 @@ MAX_TEXT: Final = 6_000
 """Characters of an answer that are read for its meaning."""
 MAX_STATEMENTS: Final = 40
 
-_URL: Final = re.compile(r"(?:https?://|www\.|mailto:)[^\s<>\"']{1,2000}|<[^<>\n]{0,300}>")
+_URL: Final = re.compile(r"(?:https?://|www\.)[^\s<>\"']{1,2000}|mailto:|<[^<>\n@]{0,300}>")
 _FORWARD: Final = re.compile(
     r"^[ \t]{0,4}-{4,}[ \t]{0,4}(?:forwarded|weitergeleitete|message transf|mensaje reenviado|messaggio inolt)", re.I
 )
