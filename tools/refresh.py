@@ -39,6 +39,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
         config_schema.ImapFile,
         config_schema.LimitsFile,
         config_schema.WebFile,
+        config_schema.ReaderFile,
         templates.FrontMatter,
     )
 }

@@ -48,9 +48,10 @@ _SENTENCES: Final[dict[What, str]] = {
     "snoozed": "silent towards {who} {detail}",
     "retried": "“{step}” to {who} came back and will be tried again: {detail}",
     "set_aside": "set aside: {detail}",
+    "no_opinion": "the second opinion cannot be had: {detail}",
 }
 
-_WARNINGS: Final = frozenset({"in_doubt", "rejected", "held", "set_aside", "deferred"})
+_WARNINGS: Final = frozenset({"in_doubt", "rejected", "held", "set_aside", "deferred", "no_opinion"})
 
 
 def sentence(told: Told, *, personal: bool) -> str:

@@ -26,6 +26,7 @@ What = Literal[
     "snoozed",
     "retried",
     "set_aside",
+    "no_opinion",
 ]
 
 

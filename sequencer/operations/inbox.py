@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,8 +16,9 @@ from sequencer.mail.imap_names import Folder, folder_for
 from sequencer.mail.incoming import FolderState, Head, Incoming, NoFolder, NoMessage
 from sequencer.operations.happenings import Happening
 from sequencer.operations.live import Live
-from sequencer.operations.receive import Arrival, pause_unread, receive
+from sequencer.operations.receive import Arrival, pause_unread, receive, worth_asking_about
 from sequencer.operations.record import is_outage
+from sequencer.operations.weighing import consult
 from sequencer.store import enrollments, mailboxes, set_aside
 from sequencer.store.mailboxes import Cursor
 from sequencer.workspace.config import Mailbox
@@ -169,6 +170,7 @@ async def _take_in(place: _Place, head: Head, uidvalidity: int) -> None:
         folder in place.watched.mixed,
     )
     try:
+        arrival = await _with_second_opinion(place, arrival)
         async with live.database.begin() as conn:
             receipt = await receive(conn, live, arrival, now)
             await mailboxes.set_cursor(conn, place.mailbox.name, folder, cursor)
@@ -180,6 +182,20 @@ async def _take_in(place: _Place, head: Head, uidvalidity: int) -> None:
     place.result.read += 1
     place.result.happenings += receipt.happenings
     place.result.refusal = place.result.refusal or receipt.refusal
+
+
+async def _with_second_opinion(place: _Place, arrival: Arrival) -> Arrival:
+    """The message with what a second opinion says of it, if one is configured. No transaction waits for it."""
+    live = place.live
+    if live.workspace.config.reader is None:
+        return arrival
+    async with live.database.read() as conn:
+        reading = await worth_asking_about(conn, live, arrival)
+    if reading is None:
+        return arrival
+    opinion, told = await consult(live, place.mailbox.name, reading, arrival.received_at, place.now)
+    place.result.happenings += told
+    return replace(arrival, opinion=opinion)
 
 
 async def _set_aside(place: _Place, cursor: Cursor, error: str, raw: bytes) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.model import Enrollment, Sequence
 from sequencer.inbox.phrases import Phrases
+from sequencer.operations.opinion import Circuit
 from sequencer.operations.phrases import made_ready
 from sequencer.store import definitions
 from sequencer.store.contacts import Defaults
@@ -20,12 +21,13 @@ from sequencer.workspace.workspace import Workspace, load_sequence_text
 @dataclass(slots=True)
 class Live:
     """The open database and the version of the workspace that is in force. `workspace` is replaced on a live edit, and
-    with it `extra_phrases`, those for the inbox reader."""
+    with it `extra_phrases`, those for the inbox reader. `circuit` guards the second opinion."""
 
     database: Database
     workspace: Workspace
     key: bytes = field(repr=False)
     extra_phrases: Phrases | None = field(init=False, repr=False)
+    circuit: Circuit = field(default_factory=Circuit, repr=False)
     _earlier: dict[tuple[str, str], Sequence | None] = field(default_factory=dict, repr=False)
     _applied: dict[tuple[str, str], datetime | None] = field(default_factory=dict, repr=False)
 

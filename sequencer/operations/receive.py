@@ -36,8 +36,10 @@ from sequencer.operations.matching import (
     is_ours,
     without_tag,
 )
+from sequencer.operations.opinion import Opinion
 from sequencer.operations.record import Refusal, change_in
 from sequencer.operations.understanding import understand
+from sequencer.operations.weighing import weigh
 from sequencer.store import contacts, enrollments, messages, suppressions, tasks
 from sequencer.store.messages import Direction, Known, NewMessage
 from sequencer.workspace.calendars import calendar_for
@@ -59,6 +61,7 @@ class Arrival:
     in_sent: bool = False
     gmail_thread: str = ""
     mixed: bool = False  # a folder where drafts and copies lie too: what the rep wrote counts in Sent only
+    opinion: Opinion | None = None  # what a second opinion says of it, asked before
 
 
 @dataclass(slots=True)
@@ -85,6 +88,22 @@ async def receive(conn: AsyncConnection, live: Live, arrival: Arrival, now: date
     return await _receive_from_outside(conn, live, arrival, mail, now)
 
 
+async def worth_asking_about(conn: AsyncConnection, live: Live, arrival: Arrival) -> Reading | None:
+    """The reading of a message that a person wrote in a thread of ours and that is not known yet, else None.
+
+    Only such a message may be shown to a second opinion: the rep's other mail is nobody's business.
+    """
+    mail = parse_mail(arrival.raw)
+    if arrival.in_sent or is_ours(live, mail.message_id) or await _by_a_rep(conn, live, arrival, mail):
+        return None
+    understood = await understand(conn, live, mail, arrival.received_at, arrival.gmail_thread)
+    found, reading = understood.found, understood.reading
+    if found is None or understood.contact is None or not reading.kind.human:
+        return None
+    known = await messages.in_thread(conn, found.enrollment.id, mail.message_id, content_of(mail, arrival.raw))
+    return None if known else reading
+
+
 async def _by_a_rep(conn: AsyncConnection, live: Live, arrival: Arrival, mail: Mail) -> bool:
     """Whether the rep wrote it, or another rep of ours; one who is a contact as well (a trial) answers as such."""
     sender = mail.from_address.lower()
@@ -98,7 +117,7 @@ async def _receive_from_outside(
     conn: AsyncConnection, live: Live, arrival: Arrival, mail: Mail, now: datetime
 ) -> Receipt:
     understood = await understand(conn, live, mail, arrival.received_at, arrival.gmail_thread)
-    reading, clues = understood.reading, understood.clues
+    reading, clues = weigh(understood.reading, arrival.opinion), understood.clues
     found, contact, plan = understood.found, understood.contact, understood.plan
     if found is None or contact is None:
         return await _to_the_desk(conn, live, arrival, mail, reading, clues, now)

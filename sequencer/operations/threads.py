@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +13,7 @@ from sequencer.inbox.parse import parse_mail
 from sequencer.operations.explain import iso
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal
+from sequencer.operations.weighing import dissent_in
 from sequencer.store import attempts, contacts, enrollments, messages
 from sequencer.store.attempts import Attempt
 from sequencer.store.messages import Direction, Message
@@ -82,10 +83,16 @@ def propose(message: Message | None) -> str:
     """What a rep would most likely do about a message."""
     if message is None:
         return "resume, when you are ready"
-    proposal = _PROPOSALS.get(message.kind, "read it, then resume, snooze or close")
-    if message.kind == "not_now" and message.named_date is not None:
-        return f"snooze until {message.named_date}"
-    return proposal
+    other = dissent_in(message.evidence) if message.kind == "reply" and not message.label else ""
+    if other and not message.kind_read:
+        return f"a second opinion takes it for {other.replace('_', ' ')}: {_proposal(other, message.named_date)}"
+    return _proposal(message.kind, message.named_date)
+
+
+def _proposal(kind: str, named: date | None) -> str:
+    if kind == "not_now" and named is not None:
+        return f"snooze until {named}"
+    return _PROPOSALS.get(kind, "read it, then resume, snooze or close")
 
 
 async def conversation(conn: AsyncConnection, live: Live, enrollment_id: int) -> Conversation | Refusal:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -21,6 +22,7 @@ from sequencer.workspace.config_schema import (
     ImapFile,
     LimitsFile,
     MailboxFile,
+    ReaderFile,
     SmtpFile,
     Surroundings,
 )
@@ -105,6 +107,16 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondOpinion:
+    """An endpoint that speaks the OpenAI protocol. `endpoint` has no slash at its end; `timeout` in seconds."""
+
+    endpoint: str
+    model: str
+    key: SecretStr | None = None
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything in config.yaml. `database` and `notify` may hold secrets and are not shown by repr()."""
 
@@ -116,6 +128,7 @@ class Config:
     notify: tuple[str, ...] = field(default=("mailto",), repr=False)
     web: Web | None = None
     apply: Literal["auto", "manual"] = "auto"
+    reader: SecondOpinion | None = None
 
 
 def read_config(
@@ -142,6 +155,7 @@ def read_config(
         mailbox, mistakes = _mailbox(name, file, document, folder, secrets_required=secrets_required)
         problems += mistakes
         mailboxes[name] = mailbox
+    problems += _reader_mistakes(shape.reader, document)
     if any(problem.severity == "error" for problem in problems):
         return document, None, problems
     return document, _config(shape, mailboxes), problems
@@ -163,7 +177,20 @@ def _config(shape: ConfigFile, mailboxes: Mapping[str, Mailbox]) -> Config:
         notify=shape.notify,
         web=Web(shape.web.listen, shape.web.base_url or "") if shape.web is not None else None,
         apply=shape.apply,
+        reader=_reader(shape.reader),
     )
+
+
+def _reader(file: ReaderFile | None) -> SecondOpinion | None:
+    return SecondOpinion(file.endpoint, file.model, file.key, file.timeout) if file is not None else None
+
+
+def _reader_mistakes(file: ReaderFile | None, document: Document) -> Iterator[Problem]:
+    if file is None or not file.endpoint.lower().startswith("http://"):
+        return
+    if not _is_loopback(urlsplit(file.endpoint).hostname or ""):
+        message = "without TLS what people wrote, and the key, would cross the network in clear"
+        yield document.problem(("reader", "endpoint"), "no-tls", message, "write https://…")
 
 
 def _timedelta(span: Span) -> timedelta:
@@ -199,7 +226,7 @@ def _texts(data: Plain, route: Route) -> Iterator[tuple[Route, str]]:
 def _with_environment(
     document: Document, environ: Mapping[str, str], *, required: bool
 ) -> tuple[Document, list[Problem]]:
-    """The document with every `${NAME}` replaced, except passwords, which the schema reads itself.
+    """The document with every `${NAME}` replaced, except secrets, which the schema reads itself.
 
     One that is not set is a problem, or, unless `required`, stays as it is written.
     """
@@ -209,7 +236,7 @@ def _with_environment(
         if isinstance(data, list):
             return [expand(item, (*route, index)) for index, item in enumerate(data)]
         if isinstance(data, dict):
-            return {key: item if key == "password" else expand(item, (*route, key)) for key, item in data.items()}
+            return {key: item if _is_secret(key, item) else expand(item, (*route, key)) for key, item in data.items()}
         if data is None:
             return None
         for name in REFERENCE.findall(data):
@@ -221,6 +248,10 @@ def _with_environment(
 
     data = expand(document.data, ())
     return Document(document.file, data, document.keys, document.values), problems
+
+
+def _is_secret(key: str, value: Plain) -> bool:
+    return key in ("password", "key") and isinstance(value, str)
 
 
 # Mailboxes ----------------------------------------------------------------------------------------

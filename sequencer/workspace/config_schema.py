@@ -198,6 +198,18 @@ def _read_url(value: object) -> str:
     return text
 
 
+_SECONDS: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)\s*(?:s|sec|seconds?)")
+LONGEST_TIMEOUT: Final = 60.0
+
+
+def _read_seconds(value: object) -> float:
+    found = _SECONDS.fullmatch(_text(value).strip().lower())
+    if found is None or not 0 < float(found[1]) <= LONGEST_TIMEOUT:
+        hint = "write for example 10 seconds"
+        raise refuse("timeout", f"expected a time above 0 and up to {LONGEST_TIMEOUT:g} seconds", hint)
+    return float(found[1])
+
+
 def _read_word(value: object, pattern: str, hint: str) -> str:
     text = _text(value).strip()
     if not re.fullmatch(pattern, text):
@@ -223,6 +235,7 @@ FromAddress = Annotated[Address, PlainValidator(_read_address), _string("Mark Ri
 ProviderName = Annotated[str, PlainValidator(_read_provider), JsonSchema({"enum": sorted(PROVIDERS)})]
 Listen = Annotated[str, PlainValidator(_read_listen), _string("127.0.0.1:8025")]
 Url = Annotated[str, PlainValidator(_read_url), _string("https://follow.example.com")]
+Seconds = Annotated[float, PlainValidator(_read_seconds), _string("10 seconds")]
 Language = Annotated[str, PlainValidator(_read_language), _string("en", "de")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Tls = Literal["implicit", "starttls", "none"]
@@ -346,6 +359,17 @@ class WebFile(Strict):
     )
 
 
+class ReaderFile(Strict):
+    """A second opinion on what people write, from any endpoint that speaks the OpenAI protocol."""
+
+    endpoint: Url = Field(description="Its base address, for example https://api.example.com/v1.")
+    model: str = Field(description="The name of the model, as the endpoint calls it.", min_length=1)
+    key: Secret = Field(None, description="${ENV_VARIABLE} or file:PATH. Left out: it is asked without a key.")
+    timeout: Seconds = Field(
+        10.0, description="At most this long for one message (default 10 seconds), then the rules alone decide."
+    )
+
+
 class ConfigFile(Strict):
     """The one settings file of a workspace."""
 
@@ -367,6 +391,9 @@ class ConfigFile(Strict):
         ("mailto",), description="Where the rep is told about answers: Apprise URLs; mailto is the rep's own address."
     )
     web: WebFile | None = Field(None, description="The rep's desk in the browser; without it there is none.")
+    reader: ReaderFile | None = Field(
+        None, description="A second opinion on what people write; without it the rules alone read the inbox."
+    )
     apply: Literal["auto", "manual"] = Field(
         "auto", description="auto: a saved change that checks clean goes live at once. manual: it waits for your yes."
     )

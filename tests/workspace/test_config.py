@@ -230,3 +230,66 @@ def test_a_mistake_is_named_at_its_line(text: str, line: int, code: str, words: 
     assert config is None
     assert (code, line) in [(p.code, p.line) for p in problems], [str(p) for p in problems]
     assert any(words in f"{p.message} {p.hint}" for p in problems)
+
+
+# A second opinion --------------------------------------------------------------------------------------
+
+READER = "reader: {endpoint: https://ai.example.com/v1/, model: small, key: '${READER_KEY}', timeout: 2.5 seconds}\n"
+
+
+def test_the_second_opinion_is_off_unless_it_is_written_down() -> None:
+    assert config_of(LEAST).reader is None
+    config, problems = read(LEAST + READER, MARK_PASSWORD=SECRET, READER_KEY="a-key-not-to-be-seen")
+    assert config is not None, problems
+    reader = config.reader
+    assert reader is not None
+    assert (reader.endpoint, reader.model, reader.timeout) == ("https://ai.example.com/v1", "small", 2.5)
+    assert reader.key is not None
+    assert reader.key.get_secret_value() == "a-key-not-to-be-seen"
+    assert "not-to-be-seen" not in repr(config)
+
+
+def test_its_key_is_a_secret_like_any_other() -> None:
+    config, problems = read(LEAST + READER, MARK_PASSWORD=SECRET)
+    assert config is None
+    assert [(problem.code, problem.line) for problem in problems] == [("secret-missing", 7)]
+    for literal in ("sk-1234567890", "x${READER_KEY}"):
+        _, problems = read(LEAST + READER.replace("${READER_KEY}", literal), MARK_PASSWORD=SECRET, READER_KEY="k")
+        assert [problem.code for problem in problems] == ["literal-secret"]
+        assert "1234567890" not in str(problems)
+    only_looking = read_config(LEAST + READER, NOWHERE, {}, secrets_required=False)[1]
+    assert only_looking is not None
+    assert only_looking.reader is not None
+    assert only_looking.reader.key is None
+
+
+def test_a_mailbox_may_be_called_key() -> None:
+    text = LEAST.replace("  mark:", "  key:").replace("Mark Riffey", "${WHO}")
+    config, problems = read(text, MARK_PASSWORD=SECRET, WHO="Mark Riffey")
+    assert config is not None, problems
+    assert config.mailboxes["key"].from_name == "Mark Riffey"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (("https://ai.example.com/v1/", "http://ai.example.com/v1"), "no-tls"),
+        (("https://ai.example.com/v1/", "ai.example.com"), "url"),
+        (("2.5 seconds", "2 minutes"), "timeout"),
+        (("2.5 seconds", "0 seconds"), "timeout"),
+        (("2.5 seconds", "61s"), "timeout"),
+        (("model: small, ", ""), "missing-key"),
+    ],
+)
+def test_mistakes_in_it(change: tuple[str, str], code: str) -> None:
+    config, problems = read(LEAST + READER.replace(*change), MARK_PASSWORD=SECRET, READER_KEY="k")
+    assert config is None
+    assert [(problem.code, problem.line) for problem in problems] == [(code, 7)]
+
+
+def test_a_model_on_this_machine_needs_neither_tls_nor_key() -> None:
+    text = "reader: {endpoint: 'http://localhost:11434/v1', model: small}\n"
+    config, problems = read(LEAST + text, MARK_PASSWORD=SECRET)
+    assert config is not None, problems
+    assert config.reader is not None
+    assert (config.reader.key, config.reader.timeout) == (None, 10.0)

@@ -69,7 +69,7 @@ def test_every_config_in_the_docs_checks_clean(example: str, tmp_path: Path) -> 
     (tmp_path / "config.yaml").write_text(text, "utf-8")
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "lena").write_text("secret\n")
-    environ = {**ENVIRON, "DB_PASSWORD": "p%40ss", "SLACK_URL": "slack://x"}
+    environ = {**ENVIRON, "DB_PASSWORD": "p%40ss", "SLACK_URL": "slack://x", "READER_KEY": "k"}
     assert [str(p) for p in check(tmp_path, environ) if p.code != "no-sequences"] == []
 
 
@@ -127,6 +127,7 @@ def test_every_key_of_the_example_config_is_explained_there() -> None:
         "ImapFile",
         "LimitsFile",
         "WebFile",
+        "ReaderFile",
     ):
         for key, info in MODELS[name].model_fields.items():
             assert re.search(rf"\b{info.alias or key}:", text), f"{name}.{key} is not in config.yaml"
