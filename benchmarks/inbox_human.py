@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
@@ -166,39 +165,3 @@ def _mail_file(corpus_dir: Path, row: dict[str, Any]) -> Path | None:
 def _note_subject(note: str) -> str:
     found = re.search(r'subject "([^"]*)"', note)
     return found.group(1).strip() if found else "Re: hello"
-
-
-def bench_unsubscribe(path: Path) -> Count:
-    """Wishes for no more mail that are understood, of all cases that are one."""
-    return _counted(path, "unsubscribe", lambda kind: kind == "unsubscribe")
-
-
-def bench_interested(path: Path) -> Count:
-    """Interested replies that are not taken for a no or for unsubscribe."""
-    return _counted(path, "interested", lambda kind: kind not in ("not_interested", "unsubscribe"))
-
-
-def _counted(path: Path, wanted: str, is_right: Callable[[str], bool]) -> Count:
-    failures, total = [], 0
-    for language, portions in yaml.safe_load(path.read_text(encoding="utf-8")).items():
-        for kinds in portions.values():
-            for case in kinds.get(wanted, ()):
-                fields = {"text": case} if isinstance(case, str) else case
-                intent = read_intent(fields["text"], fields.get("subject", ""), INTENTS_WRITTEN_ON, language, {})
-                total += 1
-                if not is_right(intent.kind):
-                    failures.append(f"{language} {fields['text']!r}: {intent.kind}")
-    return total - len(failures), total, failures
-
-
-INTENTS: Final = Path(__file__).parent.parent / "tests" / "inbox" / "intents.yaml"
-
-TASKS: tuple[tuple[str, float, Callable[[Path], Count]], ...] = (
-    ("fresh text exactly right, ignoring white space", 85.0, bench_fresh_text),
-    ("dates in English sentences", 85.0, bench_dates),
-    ("English sentences without a date left alone", 95.0, bench_no_dates),
-    ("return date of out-of-office mails", 90.0, bench_out_of_office),
-    ("intent, 15 languages, own cases", 90.0, lambda _: bench_intents(INTENTS)),
-    ("unsubscribe recall, own cases", 98.0, lambda _: bench_unsubscribe(INTENTS)),
-    ("interested not taken for a no or unsubscribe", 100.0, lambda _: bench_interested(INTENTS)),
-)
