@@ -20,6 +20,7 @@ from sequencer.operations.enrollments import choose_mailbox
 from sequencer.operations.explain import iso, zone_for
 from sequencer.operations.letters import Unready, choose_variant, prepare
 from sequencer.operations.live import Live
+from sequencer.operations.quoting import said_by
 from sequencer.operations.record import Refusal
 from sequencer.operations.values import parse_date
 from sequencer.store import contacts, enrollments
@@ -27,7 +28,7 @@ from sequencer.workspace.calendars import calendar_for
 from sequencer.workspace.config import Mailbox
 from sequencer.workspace.simulate import Assumptions, Row, ScriptedReply, simulate
 from sequencer.workspace.source import did_you_mean
-from sequencer.workspace.templates import Rendered, Unfilled, render, variables_for
+from sequencer.workspace.templates import THEY_SAID, Rendered, Unfilled, render, variables_for
 from sequencer.workspace.workspace import Workspace
 
 SAMPLE_FIELDS: Final[Mapping[str, FieldValue]] = {
@@ -38,6 +39,9 @@ SAMPLE_FIELDS: Final[Mapping[str, FieldValue]] = {
     "phone": "+1 406 555 0100",
     "rating": "A",
 }
+SAMPLE_WORDS: Final = "Sounds good, but what would it cost?"
+"""What a made-up contact has answered."""
+
 MORNING: Final = time(9)
 """When somebody enters a sequence on a day that is named without a time, in their own zone."""
 
@@ -55,6 +59,7 @@ class Subject:
     enrollment: Enrollment | None = None
     made_up: bool = False
     fields: Fields | None = None
+    said: str = ""  # what they wrote last
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ def made_up(workspace: Workspace, plan: Plan, today: date, fields: Fields | None
     mailbox = _mailbox(workspace, plan)
     if isinstance(mailbox, Refusal):
         return mailbox
-    return Subject(sample_contact(workspace, plan, today), mailbox, made_up=True, fields=fields)
+    return Subject(sample_contact(workspace, plan, today), mailbox, made_up=True, fields=fields, said=SAMPLE_WORDS)
 
 
 async def real(
@@ -135,7 +140,8 @@ async def real(
     if enrollment is not None and fields:
         enrollment = replace(enrollment, fields={**enrollment.fields, **fields})
     known = enrollment.fields if enrollment is not None else fields
-    return Subject(contact, mailbox, enrollment, fields=known)
+    said = await said_by(conn, contact, enrollment) if enrollment is not None else ""
+    return Subject(contact, mailbox, enrollment, fields=known, said=said)
 
 
 def _mailbox(workspace: Workspace, plan: Plan) -> Mailbox | Refusal:
@@ -174,6 +180,7 @@ def letters(
                 key=key,
                 nonce="preview",
                 now=now,
+                extra={THEY_SAID: subject.said},
             )
             if isinstance(prepared, Unready):
                 found.append(Letter(line, step_id, variant, variant == chosen, b"", prepared.reason))
@@ -227,7 +234,12 @@ def time_line(
         assumptions=Assumptions(min_gap=config.contacts.min_gap, spread=config.spread, until=until),
     )
     variables = variables_for(
-        subject.contact, subject.fields or {}, subject.mailbox, config.company, unsubscribe="mailto:"
+        subject.contact,
+        subject.fields or {},
+        subject.mailbox,
+        config.company,
+        unsubscribe="mailto:",
+        extra={THEY_SAID: subject.said or (SAMPLE_WORDS if replies else "")},
     )
     root = ""
     seen: list[Foreseen] = []

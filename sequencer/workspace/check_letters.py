@@ -12,7 +12,7 @@ from sequencer.workspace.draft import Draft
 from sequencer.workspace.sequences import SequenceDraft
 from sequencer.workspace.source import Problem, Route
 from sequencer.workspace.template_needs import Read
-from sequencer.workspace.templates import FOOTER, GROUPS, Template, pretends_to_answer
+from sequencer.workspace.templates import FOOTER, GROUPS, THEY_SAID, Template, pretends_to_answer
 
 _OPT_OUT: Final = re.compile(
     r"unsubscri|opt.?out|\bstop\b|abmeld|abbestell|austrag|désabonn|désinscri|desuscri|darse de baja|\bbaja\b|"
@@ -28,7 +28,29 @@ def letter_mistakes(draft: Draft) -> Iterator[Problem]:
             yield from _subjects(draft, each, each.sequence)
     for name in draft.templates.names():
         yield from _groups(draft.templates.by_name[name])
+    yield from _unanswered(draft)
     yield from _footer(draft)
+
+
+def _unanswered(draft: Draft) -> Iterator[Problem]:
+    """Templates that quote an answer, at steps that people reach who have given none."""
+    told: set[str] = set()
+    for each in draft.sequences.values():
+        if each.sequence is None:
+            continue
+        emails = [step.do for step in each.sequence.steps if isinstance(step.do, Email)]
+        emails += [each.sequence.back_off.email] if each.sequence.back_off is not None else []
+        for name in sorted({name for email in emails for name in email.variants} - told):
+            template = draft.templates.get(name)
+            read = (
+                next((r for r in template.reads if r.name == THEY_SAID and not r.guarded), None) if template else None
+            )
+            if template is None or read is None:
+                continue
+            told.add(name)
+            message = f"whoever has not answered has no `{THEY_SAID}`: their mail would be held"
+            hint = f"put it between {{% if {THEY_SAID} %}} and {{% endif %}}, or send it from a branch"
+            yield problem_at(template, read, "unanswered", message, hint, warning=True)
 
 
 def opening_steps(each: SequenceDraft, sequence: Sequence) -> set[str]:

@@ -26,7 +26,10 @@ FOOTER: Final = "footer"
 """templates/footer.md is not a template of its own: it ends every message."""
 
 LONGEST_SUBJECT: Final = 400
-RESERVED: Final = frozenset({"sender", "our", "contact", "unsubscribe"})
+THEY_SAID: Final = "they_said"
+"""The fresh text of the contact's latest answer in this thread; missing for whoever has not answered."""
+
+RESERVED: Final = frozenset({"sender", "our", "contact", "unsubscribe", THEY_SAID})
 """Names that a contact's field cannot take; such a field is still there as `contact.NAME`."""
 
 GROUPS: Final[Mapping[str, frozenset[str]]] = {
@@ -237,6 +240,7 @@ def variables_for(
 ) -> dict[str, object]:
     """What a template may say about this contact: the fields (those of the enrollment over the contact's own),
     `full_name`, `email`, `contact.…`, `sender.…`, `our.…`, and `unsubscribe`, the link or mailto: of the footer.
+    `extra` adds more, such as `they_said`.
 
     A bare `company` is the contact's company; `company.name` and `company.address` are ours, like `our.…`.
     """
@@ -259,6 +263,7 @@ def variables_for(
         "sender": sender,
         "our": {"name": company.name, "address": company.address},
         "unsubscribe": unsubscribe,
+        THEY_SAID: None,
         **(extra or {}),
     }
 
