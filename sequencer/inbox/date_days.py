@@ -6,34 +6,47 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from sequencer.inbox import date_arithmetic as calendar
-from sequencer.inbox.date_making import Row, Scene, day_moved, day_piece, first_of, number_of, span_piece, written_year
+from sequencer.inbox.date_making import (
+    YEAR_GUESSED,
+    YEAR_WRITTEN,
+    Row,
+    Scene,
+    day_moved,
+    day_piece,
+    first_of,
+    number_of,
+    span_piece,
+    written_year,
+)
 from sequencer.inbox.date_pieces import Piece
 
 
 def day_of_month(scene: Scene, row: Row) -> Piece | None:
+    """ "2 March 2027", "Tuesday, March 2nd": without a year, the next such day, or the one on that weekday."""
     month = next(index for index, piece in enumerate(row) if piece.mark in "Mm")
     day = next(index for index, piece in enumerate(row) if piece.mark in "NO")
-    weekday = first_of(row, "Ww")
     unit = first_of(row, "U")
     if not 1 <= row[day].number <= 31 or (unit and unit.unit != "day"):
         return None
     year = written_year(row, scene, after=max(month, day) + 1)
     if year is not None:
         made = day_piece(calendar.make_date(year, row[month].number, row[day].number))
-        return replace(made, second=1) if made else None
-    if len(row) and row[-1].mark == "N" and len(row) - 1 not in (month, day):
+        return replace(made, second=YEAR_WRITTEN) if made else None
+    if row[-1].mark == "N" and len(row) - 1 not in (month, day):
         return None
     found = calendar.next_day_named(row[month].number, row[day].number, scene.today)
-    if found and weekday and found.weekday() != weekday.number:
-        other = [
-            candidate
-            for years in (1, 2)
-            if (candidate := calendar.make_date(found.year + years, found.month, found.day))
-            and candidate.weekday() == weekday.number
-            and (candidate - scene.today).days <= 540
-        ]
-        found = other[0] if other else found
-    return day_piece(found)
+    weekday = first_of(row, "Ww")
+    made = day_piece(_on_weekday(found, weekday.number, scene.today) if found and weekday else found)
+    return replace(made, second=YEAR_GUESSED) if made else None
+
+
+def _on_weekday(day: date, weekday: int, today: date) -> date:
+    """That day in this or one of the next two years, whichever is such a weekday; else the next."""
+    for years in range(3):
+        moved = calendar.make_date(day.year + years, day.month, day.day)
+        if moved and moved.weekday() == weekday and (moved - today).days <= 540:
+            return moved
+    return day
 
 
 def days_of_month(scene: Scene, row: Row) -> Piece | None:
@@ -95,6 +108,7 @@ def day_number_in_range(scene: Scene, row: Row) -> Piece | None:
 
 
 def weekday_and_number(scene: Scene, row: Row) -> Piece | None:
+    """ "Friday the 13th": the next day that is both; a far one is believed only with an ordinal."""
     weekday, number = first_of(row, "Ww"), first_of(row, "NO")
     if weekday is None or number is None or not 1 <= number.number <= 31:
         return None
@@ -105,6 +119,7 @@ def weekday_and_number(scene: Scene, row: Row) -> Piece | None:
 
 
 def weekday_named(scene: Scene, row: Row) -> Piece | None:
+    """ "next Tuesday", "on Tuesday": `next` is in the coming week, `coming` and no word at all is the next such day."""
     weekday, which = number_of(row, "Ww"), first_of(row, "XHLZ")
     monday = calendar.week_span(scene.today)[0]
     mark = which.mark if which else ""

@@ -98,10 +98,10 @@ _FIRST: Final = _rules(
     (r"[NO] [-/] Y [-/] [Mm]", days.day_of_month),
     (r"(?<= [fISVER] ) t U (?! [NXHLZ] )", spans.present_unit),
     (r"[Ww] [,-]? o? t? D | D [,-]? o? t? [Ww] (?! [,-]? [NOG])", days.dated_weekday),
+    (r"[Nj] X U", lengths.next_length_split),
     (r"[XHLZ] t? U (?! [MW] f) | U [XHLZ] (?! [UWMN])", spans.this_or_next),
     (r"r Z W", days.after_next_weekday),
     (r"[XH] t? r | r X", lengths.next_length),
-    (r"[Nj] X U", lengths.next_length_split),
     (r"L t? r | r L", lengths.last_length),
 )
 _SECOND: Final = _rules(

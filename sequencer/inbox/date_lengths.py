@@ -15,6 +15,7 @@ _DAYS: Final = {"day": 1, "week": 7, "fortnight": 14, "weekend": 7}
 
 
 def length_of_time(_: Scene, row: Row) -> Piece | None:
+    """ "two weeks", "2 months and 3 days"."""
     months = days = workdays = 0
     number = 1
     for piece in row:
@@ -50,14 +51,17 @@ def tens_and_ones(_: Scene, row: Row) -> Piece | None:
 
 
 def from_today(scene: Scene, row: Row) -> Piece | None:
+    """ "in two weeks", "two weeks later"."""
     return day_piece(day_moved(scene.today, first_of(row, "r") or row[0]))
 
 
 def before_today(scene: Scene, row: Row) -> Piece | None:
+    """ "two weeks ago"."""
     return day_piece(day_moved(scene.today, first_of(row, "r") or row[0], -1))
 
 
 def from_day(_: Scene, row: Row) -> Piece | None:
+    """ "two weeks after Easter", "3 days from Monday", "for 3 days starting on Monday"."""
     length, day = first_of(row, "r"), first_of(row, "DP")
     if length is None or day is None or day.first is None or day.last is None:
         return None
@@ -70,6 +74,7 @@ def from_day(_: Scene, row: Row) -> Piece | None:
 
 
 def weekday_from_now(scene: Scene, row: Row) -> Piece | None:
+    """ "Monday in two weeks"."""
     length, weekday = first_of(row, "r"), first_of(row, "WD")
     moved = day_moved(scene.today, length) if length else None
     if weekday is None or moved is None or length is None:
@@ -80,11 +85,13 @@ def weekday_from_now(scene: Scene, row: Row) -> Piece | None:
 
 
 def weekdays_from_now(scene: Scene, row: Row) -> Piece | None:
+    """ "two Mondays from now"."""
     first = calendar.next_weekday(number_of(row, "W"), scene.today)
     return day_piece(calendar.add_days(first, 7 * (number_of(row, "Nj") - 1)))
 
 
 def next_length(scene: Scene, row: Row) -> Piece | None:
+    """ "the next three days": acted upon when they are over."""
     length = first_of(row, "r")
     end = day_moved(scene.today, length) if length else None
     if end is None or end <= scene.today:
@@ -93,6 +100,7 @@ def next_length(scene: Scene, row: Row) -> Piece | None:
 
 
 def last_length(scene: Scene, row: Row) -> Piece | None:
+    """ "the last three days"."""
     length = first_of(row, "r")
     start = day_moved(scene.today, length, -1) if length else None
     return span_piece((start, scene.today)) if start and start < scene.today else None

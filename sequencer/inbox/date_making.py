@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Final
 
 from sequencer.inbox import date_arithmetic as calendar
 from sequencer.inbox.date_pieces import Piece
 
 Row = list[Piece]
+
+YEAR_WRITTEN: Final = 1
+YEAR_GUESSED: Final = 2
+"""What the field `second` of a day with a month says about its year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +28,30 @@ class Scene:
 
 
 def day_piece(day: date | None, role: str = "") -> Piece | None:
+    """A day as a piece; None stays None."""
     if day is None or day >= date(9998, 1, 1):
         return None
     return Piece("D", 0, 0, first=day, last=day + timedelta(days=1), pick=day, role=role)
 
 
 def span_piece(days: calendar.Days | None, unit: str = "", pick: date | None = None, role: str = "") -> Piece | None:
+    """A span of days as a piece, acted upon on `pick`, its first day unless told otherwise."""
     return Piece("P", 0, 0, unit=unit, first=days[0], last=days[1], pick=pick or days[0], role=role) if days else None
 
 
 def first_of(row: Row, marks: str) -> Piece | None:
+    """The first piece of a row with one of these marks."""
     return next((piece for piece in row if piece.mark in marks), None)
 
 
 def number_of(row: Row, marks: str) -> int:
+    """The number of the first piece with one of these marks, 0 without any."""
     found = first_of(row, marks)
     return found.number if found else 0
 
 
 def day_moved(day: date, length: Piece, sign: int = 1) -> date | None:
+    """A day moved by a length of time; None outside the calendar."""
     moved: date | None = day
     if length.months:
         moved = calendar.add_months(day, sign * length.months)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 from sequencer.inbox import date_arithmetic as calendar
-from sequencer.inbox.date_making import Row, Scene, day_piece
+from sequencer.inbox.date_making import YEAR_GUESSED, YEAR_WRITTEN, Row, Scene, day_piece
 from sequencer.inbox.date_pieces import Piece
 
 
@@ -23,6 +23,7 @@ def settled(piece: Piece, scene: Scene) -> Piece:
 
 
 def month_beside_number(row: Row, index: int) -> Piece:
+    """The piece at an index; "sept" is the month when a number stands beside it."""
     piece = row[index]
     if piece.mark != "N" or not piece.unit.startswith("M"):
         return piece
@@ -45,7 +46,8 @@ def with_numeric_dates(row: Row, scene: Scene) -> Row:
         near = [other for other in (before, row[index - 2] if index > 1 else None, after) if other]
         weekday = next((other.number for other in near if other.mark in "Ww"), None)
         made = day_piece(_numeric(piece, scene, weekday))
-        out.append(replace(made, at=piece.at, to=piece.to) if made else replace(piece, mark="."))
+        year = YEAR_WRITTEN if piece.mark == "3" else YEAR_GUESSED
+        out.append(replace(made, at=piece.at, to=piece.to, second=year) if made else replace(piece, mark="."))
     return out
 
 

@@ -6,19 +6,20 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sequencer.inbox import date_arithmetic as calendar
-from sequencer.inbox.date_making import Row, Scene, first_of, span_piece
+from sequencer.inbox.date_making import YEAR_GUESSED, YEAR_WRITTEN, Row, Scene, first_of, span_piece
 from sequencer.inbox.date_pieces import Piece
 
 
 def days_between(_: Scene, row: Row) -> Piece | None:
+    """ "from 3 to 7 March", "Monday to Wednesday": a year or a month left out is the other's."""
     days = [piece for piece in row if piece.mark in "DP"]
     if len(days) != 2 or days[0].first is None or days[1].last is None or days[1].first is None:
         return None
     first, last = days[0].first, days[1].last
-    if days[0].second and not days[1].second and days[1].mark == "D" and days[1].first:
+    if days[0].second == YEAR_WRITTEN and days[1].second == YEAR_GUESSED and days[1].first:
         moved = calendar.next_day_named(days[1].first.month, days[1].first.day, first)
         last = moved + timedelta(days=1) if moved else last
-    if days[1].second and not days[0].second and days[0].mark == "D":
+    if days[1].second == YEAR_WRITTEN and days[0].second == YEAR_GUESSED:
         first = calendar.add_months(first, 12 * (days[1].first.year - first.year)) or first
     if days[1].mark == "P" and days[1].unit in ("month", "year", "quarter") and days[0].mark == "P":
         last = days[1].first if not first_of(row, "vi") else last
@@ -59,6 +60,7 @@ def day_to_number(_: Scene, row: Row) -> Piece | None:
 
 
 def until_days(_: Scene, row: Row) -> Piece | None:
+    """ "until Friday", "through Friday"."""
     piece = first_of(row, "DP")
     if piece is None or piece.role == "range":
         return None
@@ -66,6 +68,7 @@ def until_days(_: Scene, row: Row) -> Piece | None:
 
 
 def after_days(_: Scene, row: Row) -> Piece | None:
+    """ "after the holidays": acted upon on the first day that is no longer one of them."""
     piece = first_of(row, "DP")
     if piece is None or piece.last is None or piece.role:
         return None
@@ -74,15 +77,18 @@ def after_days(_: Scene, row: Row) -> Piece | None:
 
 
 def after_behind(scene: Scene, row: Row) -> Piece | None:
+    """ "bayramdan sonra": where "after" stands behind."""
     return after_days(scene, row) if scene.postpositions else None
 
 
 def before_days(_: Scene, row: Row) -> Piece | None:
+    """ "before Friday"."""
     piece = first_of(row, "DP")
     return replace(piece, role="before") if piece and not piece.role else None
 
 
 def with_last_day(_: Scene, row: Row) -> Piece | None:
+    """ "… inclusive"."""
     return replace(row[0], role="through")
 
 

@@ -15,6 +15,7 @@ _SHIFTS: Final = {"X": 1, "H": 0, "L": -1, "Z": 2}
 
 
 def this_or_next(scene: Scene, row: Row) -> Piece | None:
+    """ "next month", "this week", "the week after next"."""
     unit, which = first_of(row, "U"), first_of(row, "XHLZ")
     if unit is None or which is None:
         return None
@@ -29,6 +30,7 @@ def present_unit(scene: Scene, row: Row) -> Piece | None:
 
 
 def weekend_alone(scene: Scene, row: Row) -> Piece | None:
+    """ "on the weekend"."""
     return present_unit(scene, row) if row[-1].unit == "weekend" else None
 
 
@@ -44,6 +46,7 @@ def weak_month_alone(scene: Scene, row: Row) -> Piece | None:
 
 
 def month_named(scene: Scene, row: Row) -> Piece | None:
+    """ "in March", "next March", "March 2027"."""
     month = first_of(row, "Mm")
     if month is None:
         return None
@@ -63,10 +66,12 @@ def month_named(scene: Scene, row: Row) -> Piece | None:
 
 
 def weak_month(scene: Scene, row: Row) -> Piece | None:
+    """A month whose name means something else too, behind a word such as "in"."""
     return month_named(scene, row[-1:])
 
 
 def quarter_named(scene: Scene, row: Row) -> Piece | None:
+    """ "Q2", "the second quarter of 2027", "H1"."""
     quarter = first_of(row, "QqON")
     if quarter is None or (quarter.mark in "ON" and first_of(row, "U") is None):
         return None
@@ -87,6 +92,7 @@ def quarter_named(scene: Scene, row: Row) -> Piece | None:
 
 
 def week_number(scene: Scene, row: Row) -> Piece | None:
+    """ "week 12", "KW 12 2027"."""
     week = first_of(row, "KN")
     unit = first_of(row, "U")
     if week is None or (unit and unit.unit != "week"):
@@ -102,6 +108,7 @@ def week_number(scene: Scene, row: Row) -> Piece | None:
 
 
 def year_alone(scene: Scene, row: Row) -> Piece | None:
+    """ "in 2027"."""
     return span_piece(calendar.year_span(calendar.full_year(row[-1].number, scene.today)), "year")
 
 
@@ -147,6 +154,7 @@ def week_of_day(_: Scene, row: Row) -> Piece | None:
 
 
 def season_named(scene: Scene, row: Row) -> Piece | None:
+    """ "in the spring", "next summer"."""
     season = first_of(row, "s")
     if season is None:
         return None
@@ -179,6 +187,7 @@ def _season_piece(season: int, days: calendar.Days | None) -> Piece | None:
 
 
 def feast_named(scene: Scene, row: Row) -> Piece | None:
+    """ "Christmas", "last Easter", "Thanksgiving 2027"."""
     name = first_of(row, "h")
     if name is None:
         return None

@@ -79,6 +79,7 @@ class _Lines:
         self._depth = 0
 
     def add(self, text: str, depth: int) -> None:
+        """Text of an inline element."""
         folded = _BLANKS.sub(" ", text)
         if not folded or (folded == " " and not self._current):
             return
@@ -87,6 +88,7 @@ class _Lines:
         self._current.append(folded)
 
     def line_break(self, special: str, depth: int) -> None:
+        """The start or end of a block; `special` is a line to write in between."""
         if self._current or special == "br":
             line = _BLANKS.sub(" ", "".join(self._current)).strip(" ")
             self._lines.append("> " * self._depth + line if self._depth and self._current else line)
@@ -97,6 +99,7 @@ class _Lines:
             self._lines.append("")
 
     def text(self) -> str:
+        """All lines so far."""
         self.line_break("", 0)
         return "\n".join(self._lines)
 

@@ -83,12 +83,15 @@ class _Sequence:
 
     @property
     def body(self) -> str:
+        """The pattern so far."""
         return "".join(self._parts)
 
     def space(self) -> None:
+        """White space between two parts."""
         self._owed = bool(self._parts) and not self._paid
 
     def add(self, part: Compiled) -> None:
+        """A part that must be there."""
         self._write((self._gap if self._owed else "") + part.body)
         if _telling(part.anchors) > _telling(self.anchors):
             self.anchors = part.anchors

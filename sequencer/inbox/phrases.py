@@ -45,6 +45,7 @@ class Phrase:
 
     @property
     def pattern(self) -> re.Pattern[str]:
+        """The compiled pattern."""
         if self._pattern is None:
             self._pattern = re.compile(self.compiled.body)
         return self._pattern
