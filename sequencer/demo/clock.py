@@ -23,7 +23,7 @@ from typing import Final, Protocol
 GRACE: Final = 0.004
 """Seconds of real time without any sign of work before time may jump."""
 
-PATIENCE: Final = 0.75
+PATIENCE: Final = 5.0
 """Seconds of real time without any sign of work after which somebody busy is taken to be resting."""
 
 
