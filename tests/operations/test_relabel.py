@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from sequencer.core import events as e
 from sequencer.core.decide import begin, fold
 from sequencer.core.model import Enrollment, Status
+from sequencer.inbox.kinds import Kind
 from sequencer.operations import relabel as corrections
 from sequencer.operations import steering, suppression
 from sequencer.operations.reader_report import reader_report, report_json
@@ -479,3 +481,45 @@ async def test_a_snooze_that_ended_meanwhile(box: Letterbox) -> None:
     await relabel(box, "interested")
     assert await box.status(ANNA) is PAUSED
     assert len(box.desk.received(ANNA)) == count
+
+
+# Whatever people say ----------------------------------------------------------------------------------
+
+TEXTS = (YES, NO, UNSUBSCRIBE, VAGUE, LATER, "What about our budget?", "I am the wrong person for this.")
+KINDS = (*(str(kind) for kind in Kind), "price")
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_any_mix_of_mail_and_corrections_keeps_the_promises(box: Letterbox, seed: int) -> None:
+    """Nothing twice, nothing to whom it is forbidden, and every log can be replayed."""
+    chance = random.Random(seed)
+    people = (ANNA, BEN, CLEO, DAVE)
+    live = box.desk.live
+    known: list[int] = []
+    for _ in range(25):
+        email = chance.choice(people)
+        match chance.randrange(6):
+            case 0 | 1:
+                await box.arrives(box.answer(email, chance.choice(TEXTS)))
+                known = sorted({*known, *(message.id for message in await box.messages(email))})
+            case 2 | 3 if known:
+                found = await corrections.relabel(
+                    live, chance.choice(known), chance.choice(KINDS), box.desk.now, by="hand"
+                )
+                for turned in found.turned if isinstance(found, Corrected) else ():
+                    if await box.desk.suppressed(turned.email):
+                        assert turned.enrollment.status not in (ACTIVE, SNOOZED)
+            case 4:
+                await steering.resume(live, Who((email,), by="hand"), box.desk.now)
+            case _:
+                before = {person: len(box.desk.received(person)) for person in people}
+                forbidden = [person for person in people if await box.desk.suppressed(person)]
+                await box.desk.turn(chance.choice((HOUR, DAY, 3 * DAY)))
+                for person in forbidden:
+                    assert len(box.desk.received(person)) == before[person]
+    await the_log_is_the_enrollment(box)
+    for person in people:
+        for sequence in await box.sequences(person):
+            steps = [attempt.step for attempt in await box.desk.attempts(person, sequence)]
+            branched = sequence == "plan" and "price-answer" in steps  # a branch may be entered again
+            assert branched or len(steps) == len(set(steps)), (person, steps)
