@@ -274,7 +274,8 @@ def _as_day(value: FieldValue) -> float | None:
 
 def _as_number(value: FieldValue) -> float | None:
     if isinstance(value, str):
-        return float(value) if re.fullmatch(r"\s*[+-]?[0-9]{1,30}(?:\.[0-9]{0,30})?\s*", value) else None
+        digits = value.strip()  # also of what float() does not take for space
+        return float(digits) if re.fullmatch(r"[+-]?[0-9]{1,30}(?:\.[0-9]{0,30})?", digits) else None
     return value if isinstance(value, int | float) else None
 
 

@@ -30,17 +30,15 @@ from sequencer.core.decisions import (
     Wake,
 )
 from sequencer.core.due import due_for, forbidden, too_late
-from sequencer.core.lines import after_step, destination, locate
+from sequencer.core.folding import applied, names_a_place
+from sequencer.core.lines import after_step, destination, locate, repeated_from
 from sequencer.core.model import (
     BACK_OFF,
-    Away,
     Email,
     Ending,
     Enrollment,
     GoTo,
-    InFlight,
     MoveTo,
-    OpenTask,
     Position,
     Sequence,
     Status,
@@ -122,9 +120,9 @@ def evolve(enrollment: Enrollment, event: e.Event, definition: str = "") -> Enro
         reason=enrollment.reason if status is enrollment.status else "",
         version=enrollment.version + 1,
     )
-    after = _apply(moved, event)
-    placed = after.position != enrollment.position or getattr(event, "position", None) is not None
+    after = applied(moved, event)
     # What only happened to somebody does not move them into the live file: their place is still one of the earlier.
+    placed = after.position != enrollment.position or names_a_place(event)
     return replace(after, definition=definition) if placed and definition else after
 
 
@@ -133,161 +131,6 @@ def fold(enrollment: Enrollment, events: tuple[e.Event, ...], definition: str = 
     for event in events:
         enrollment = evolve(enrollment, event, definition)
     return enrollment
-
-
-def _apply(en: Enrollment, event: e.Event) -> Enrollment:
-    match event:
-        case e.AttemptStarted():
-            here = event.position or en.position
-            flight = InFlight(event.step, event.message_id, event.attempt, event.variant, here)
-            return replace(en, in_flight=flight, retry_at=None, position=here)
-        case e.Accepted() | e.InDoubt():
-            return _touched_by_mail(en, event)
-        case e.Deferred():
-            return replace(en, in_flight=None, retry_at=event.retry_at, tries=en.tries + 1)
-        case e.Rejected():
-            return replace(en, in_flight=None)
-        case e.NotDelivered():
-            return _returned(en, event)
-        case e.TaskCreated():
-            here = event.position or en.position
-            return replace(en, task=OpenTask(event.step, event.kind, event.task, here), position=here)
-        case e.TaskDone():
-            return _task_done(en, event)
-        case e.Skipped():
-            return _advance(en, event.next)
-        case e.Branched():
-            back = len(event.returns) < len(en.returns)  # at the end of a branch, not back to the start of a loop
-            taken = en.taken if back else {s: line for s, line in en.taken.items() if line != event.to.line}
-            there = replace(_advance(en, event.to), returns=event.returns, task=None, snoozed_until=None)
-            return replace(there, taken=taken)
-        case e.Relabelled():
-            return replace(en, last_sign_at=event.last_sign_at, interested=event.interested, away=event.away)
-        case e.Enrolled():
-            raise Impossible("enrolled twice")
-        case _:
-            return _apply_turn(en, event)
-
-
-def _apply_turn(
-    en: Enrollment,
-    event: e.Replied
-    | e.NoticeReceived
-    | e.HandWritten
-    | e.Paused
-    | e.Resumed
-    | e.Snoozed
-    | e.Moved
-    | e.Stopped
-    | e.Finished,
-) -> Enrollment:
-    match event:
-        case e.Replied():
-            here = replace(_with_newest(en, event.message_id), last_sign_at=event.at, away=_until(en.away, event.at))
-            return replace(here, interested=en.interested or event.kind == "interested")
-        case e.HandWritten():
-            return replace(_with_newest(en, event.message_id), last_touch_at=event.at)
-        case e.NoticeReceived():
-            if event.away_until is None:
-                return en
-            return replace(en, away=(*en.away[-9:], Away(event.at, event.away_until)))
-        case e.Paused():
-            return replace(en, reason=event.reason, snoozed_until=None)
-        case e.Resumed():
-            return _resumed(en, event)
-        case e.Snoozed():
-            asleep = replace(en, snoozed_until=event.until, reason=event.reason)
-            if event.to is None:
-                return asleep
-            there = replace(_advance(asleep, event.to), task=None, ready_at=event.until)
-            return there if event.returns is None else replace(there, returns=event.returns)
-        case e.Moved():
-            return replace(en, reason=f"moved to {event.to}", task=None, snoozed_until=None)
-        case e.Stopped():
-            return replace(en, reason=event.reason, task=None, snoozed_until=None)
-        case e.Finished():
-            return replace(en, reason=event.outcome or event.reason, task=None, snoozed_until=None)
-        case _:
-            assert_never(event)
-
-
-def _resumed(en: Enrollment, event: e.Resumed) -> Enrollment:
-    """On the way again. Back at the place before a mistake, what was taken stays taken."""
-    woken = en.snoozed_until is not None and en.snoozed_until <= event.at
-    not_before = en.snoozed_until if woken else event.at
-    if event.to is not None:
-        back = replace(_advance(en, event.to), returns=event.returns or (), task=None)
-        return replace(back, snoozed_until=None, not_before=event.at)
-    ready = min(en.ready_at, event.at) if en.ready_at is not None else None
-    return replace(en, snoozed_until=None, not_before=not_before, ready_at=ready, retry_at=None, tries=0)
-
-
-def _touched_by_mail(en: Enrollment, event: e.Accepted | e.InDoubt) -> Enrollment:
-    """What an e-mail that left, or may have left, changes. The evidence for a doubt comes as a second event."""
-    if en.in_flight is None or en.in_flight.message_id != event.message_id:
-        return en
-    variants = {**en.sent_variants, event.step: en.in_flight.variant}
-    sent = replace(
-        en,
-        in_flight=None,
-        last_touch_at=event.at,
-        thread=event.thread,
-        emails_sent=en.emails_sent + 1,
-        sent_variants=variants,
-        backed_off=en.backed_off or event.step == BACK_OFF,
-        taken={**en.taken, event.step: en.in_flight.position.line},
-    )
-    return _onwards(sent, en.in_flight.position, event.next)
-
-
-def _task_done(en: Enrollment, event: e.TaskDone) -> Enrollment:
-    """A task that the plan no longer waits for is a touch all the same."""
-    touched = replace(en, last_touch_at=event.at if event.touched else en.last_touch_at)
-    task = en.task
-    if task is None or task.task != event.task:
-        return touched
-    done = replace(touched, task=None, taken={**en.taken, event.step: task.position.line})
-    return _onwards(done, task.position, event.next)
-
-
-def _onwards(en: Enrollment, taken_at: Position, following: Position) -> Enrollment:
-    """Past a step that was taken; somebody may have branched or snoozed to another one meanwhile."""
-    returns = tuple(following if back == taken_at else back for back in en.returns)
-    here = replace(en, returns=returns)
-    return _advance(here, following) if en.position == taken_at else here
-
-
-def _advance(en: Enrollment, position: Position) -> Enrollment:
-    return replace(en, position=position, ready_at=None, not_before=None, retry_at=None, tries=0)
-
-
-def _returned(en: Enrollment, event: e.NotDelivered) -> Enrollment:
-    flying = en.in_flight is not None and en.in_flight.message_id == event.message_id
-    again = replace(en, returned=en.returned + 1, taken={s: line for s, line in en.taken.items() if s != event.step})
-    if flying:
-        return replace(again, in_flight=None, retry_at=event.retry_at)
-    if event.step == BACK_OFF:
-        again = replace(again, backed_off=False)
-    elif en.position.after == event.step and en.in_flight is None:
-        again = _advance(again, event.position)
-    else:
-        return replace(en, returned=en.returned + 1)  # the plan has gone on since: it is not taken back
-    sent = max(0, en.emails_sent - 1)
-    # Nobody has seen a thread whose only message came back: the next one begins it anew, without “Re:”.
-    thread = en.thread if sent else None
-    return replace(again, ready_at=event.retry_at, retry_at=event.retry_at, emails_sent=sent, thread=thread)
-
-
-def _until(away: tuple[Away, ...], at: datetime) -> tuple[Away, ...]:
-    """Who writes is there: the absences end with it."""
-    return tuple(Away(each.since, min(each.until, at)) for each in away if each.since < at)
-
-
-def _with_newest(en: Enrollment, message_id: str) -> Enrollment:
-    if en.thread is None or not message_id:
-        return en
-    references = (*(r for r in en.thread.references if r != message_id), message_id)
-    return replace(en, thread=replace(en.thread, last_message_id=message_id, references=references))
 
 
 # What happens next --------------------------------------------------------------------------------
@@ -349,6 +192,17 @@ def _task_open(case: Case) -> Decision | None:
     return Wait(None, f"waiting for the rep: {task.kind}", task.step) if task is not None else None
 
 
+def _returns_moved(case: Case) -> Decision | None:
+    """Before a branch goes on by an edited file: where it returns to, while the file that knows that place is known."""
+    en, earlier = case.enrollment, case.facts.earlier
+    if earlier is None or not en.returns:
+        return None
+    returns = tuple(locate(case.sequence, back, earlier, en.taken)[0] for back in en.returns)
+    if returns == en.returns:
+        return None
+    return Continue(case.position, returns, f"the file was edited: {case.position.line} returns to another place")
+
+
 def _step_due(case: Case) -> Decision | None:
     """The present step of the line: its time, then whether it makes sense, then what forbids it."""
     step = case.step
@@ -377,7 +231,7 @@ def _perform(case: Case, step: Step, due: timing.Due, then: Position) -> Decisio
             return CreateTask(step.id, step.do, due.at, case.position)
         case GoTo():
             to, returns = destination(case.sequence, step.do.target, then, case.enrollment.returns)
-            return Continue(to, returns, f"{step.id} goes to {step.do.target}")
+            return Continue(to, returns, f"{step.id} goes to {step.do.target}", repeated_from(case.sequence, to))
         case MoveTo() | Stop():
             return _end_with(step.do, step.id)
         case _:
@@ -406,7 +260,7 @@ def _back_off(case: Case) -> Decision | None:
 
 def _used_up(case: Case) -> Decision | None:
     plan, en = case.sequence.back_off, case.enrollment
-    answered = en.last_sign_at is not None and en.last_touch_at is not None and en.last_sign_at > en.last_touch_at
+    answered = en.asked_at is not None and en.last_sign_at is not None and en.last_sign_at >= en.asked_at
     silent = en.backed_off and not answered
     ending: Ending | None = case.sequence.finally_
     if plan is not None and silent and plan.then is not None:
@@ -422,6 +276,7 @@ RULES: Final[tuple[Callable[[Case], Decision | None], ...]] = (
     _paused,
     _snoozed,
     _task_open,
+    _returns_moved,
     _step_due,
     _branch_used_up,
     _back_off,

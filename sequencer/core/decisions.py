@@ -72,11 +72,12 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    """Go on at another place of the plan."""
+    """Go on at another place of the plan. `again` are the steps to be taken even by who had them before."""
 
     to: Position
     returns: tuple[Position, ...]
     reason: str
+    again: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def event_of(action: PlanStep, now: datetime) -> e.Event:
         case Wake():
             return e.Resumed(at=now, by=WOKEN)
         case Continue():
-            return e.Branched(at=now, to=action.to, returns=action.returns, reason=action.reason)
+            return e.Branched(at=now, to=action.to, returns=action.returns, reason=action.reason, again=action.again)
         case MoveOn():
             return e.Moved(at=now, to=action.sequence, reason=action.reason)
         case End(stopped=True):

@@ -96,7 +96,7 @@ def _was_due(case: Case, edited_at: datetime, key: str) -> bool:
         when = earlier.lines[found[0]][found[1]].when if found is not None else None
     if when is None or key != (en.position.step or BACK_OFF):
         return False
-    at = timing.due_at(when, en, case.fields, earlier.decision_cycle, case.facts.calendar)
+    at = en.ready_at or timing.due_at(when, en, case.fields, earlier.decision_cycle, case.facts.calendar)
     return isinstance(at, datetime) and at <= edited_at
 
 

@@ -174,25 +174,30 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snoozed:
-    """Silence until an instant; `to` is a position that is due right then."""
+    """Silence until an instant; `to` is a position that is due right then, and `again` as for `Branched`."""
 
     at: datetime
     until: datetime
     reason: str
     to: Position | None = None
     returns: tuple[Position, ...] | None = None
+    again: tuple[str, ...] | None = None
     by: str = ""
     message: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branched:
-    """The plan continues elsewhere; `returns` is where it goes on when that line is used up."""
+    """The plan continues elsewhere; `returns` is where it goes on when that line is used up.
+
+    `again` are the steps to be taken even by who had them before; None: all of that line.
+    """
 
     at: datetime
     to: Position
     returns: tuple[Position, ...]
     reason: str
+    again: tuple[str, ...] | None = None
     by: str = ""
     message: int | None = None
 

@@ -17,20 +17,17 @@ def locate(
     """The position in the live definition, and its step; None when the line is used up.
 
     `earlier` is the definition that the position comes from; it tells what followed a step that is gone. `taken` are
-    the steps that were taken: where the step before this place is gone too, they tell how far one had come.
+    the ids of the steps that were taken: where nothing else is left to go by, the plan goes on behind them.
     """
-    if position.line not in sequence.lines:
+    line = _line_of(sequence, position)
+    if line is None:
         return Position(position.line, "", position.after), None
-    if not position.step:
-        return _appended(sequence, _known(sequence, position, taken))
-    found = sequence.find(position.step)
-    if found is not None:
-        line, index = found
-        return Position(line, position.step, position.after), sequence.lines[line][index]
-    for successor in _followers(earlier, position):
-        if (survivor := _in_line(sequence, position.line, successor)) is not None:
-            return Position(position.line, successor, position.after), survivor
-    return _behind(sequence, _known(sequence, position, taken))
+    here = Position(line, position.step, position.after)
+    before, behind = _neighbours(earlier, position)
+    for step_id in (here.step, *behind):
+        if (step := _in_line(sequence, line, step_id)) is not None:
+            return Position(line, step_id, here.after), step
+    return _behind(sequence, here, before, taken)
 
 
 def after_step(sequence: Sequence, position: Position) -> Position:
@@ -71,37 +68,45 @@ def destination(
     return start, (*kept, stand)
 
 
-def _appended(sequence: Sequence, position: Position) -> tuple[Position, Step | None]:
-    """Steps that were appended to the file after this line was used up are taken too."""
-    if _in_line(sequence, position.line, position.after) is None:
-        return position, None
-    following = after_step(sequence, Position(position.line, position.after))
-    if not following.step:
-        return position, None
-    return following, _in_line(sequence, position.line, following.step)
+def repeated_from(sequence: Sequence, start: Position) -> tuple[str, ...]:
+    """The steps that who goes to `start` on purpose takes, once more if need be: those from there to the line's end."""
+    ids = [step.id for step in sequence.lines.get(start.line, ())]
+    return tuple(ids[ids.index(start.step) :]) if start.step in ids else ()
 
 
-def _known(sequence: Sequence, position: Position, taken: Container[str]) -> Position:
-    """The same place, told by a step that the live file still has."""
-    if not position.after or _in_line(sequence, position.line, position.after) is not None:
-        return position
-    left = [step.id for step in sequence.lines[position.line] if step.id in taken]
-    return Position(position.line, position.step, left[-1] if left else position.after)
+def _line_of(sequence: Sequence, position: Position) -> str | None:
+    """The line as the live file has it. A branch that was renamed is known by the step; one that is gone by nothing."""
+    if position.line in sequence.lines:
+        return position.line
+    found = sequence.find(position.step) if position.step else None
+    return found[0] if found is not None and found[0] != MAIN_LINE else None
 
 
-def _behind(sequence: Sequence, position: Position) -> tuple[Position, Step | None]:
-    """A place that nothing is known of but the step before it: whatever stands behind that one now."""
-    steps = sequence.lines[position.line]
-    if not position.after:
-        first = steps[0] if steps else None
-        return Position(position.line, first.id if first is not None else ""), first
-    return _appended(sequence, Position(position.line, "", position.after))
+def _behind(
+    sequence: Sequence, position: Position, before: list[str], taken: Container[str]
+) -> tuple[Position, Step | None]:
+    """Whatever stands behind the nearest step before this place that the file still has.
+
+    Steps `before` it are known from the earlier file; where that says nothing, the last of those taken is the nearest.
+    """
+    line, steps = position.line, sequence.lines[position.line]
+    marks = [position.after, *before, *(step.id for step in reversed(steps) if step.id in taken)]
+    mark = next((mark for mark in marks if _in_line(sequence, line, mark) is not None), None)
+    if mark is not None:
+        following = after_step(sequence, Position(line, mark)).step
+    else:
+        never_moved = position.step and not position.after and not before
+        following = steps[0].id if steps and never_moved else ""
+    return Position(line, following, position.after), _in_line(sequence, line, following)
 
 
-def _followers(earlier: Sequence | None, position: Position) -> list[str]:
+def _neighbours(earlier: Sequence | None, position: Position) -> tuple[list[str], list[str]]:
+    """The steps before a place of the earlier file, the nearest first, and those behind it."""
     steps = earlier.lines.get(position.line, ()) if earlier is not None else ()
     ids = [step.id for step in steps]
-    return ids[ids.index(position.step) + 1 :] if position.step in ids else []
+    here = position.step or position.after
+    index = ids.index(here) if here in ids else 0
+    return ids[:index][::-1], ids[index + 1 :] if position.step in ids else []
 
 
 def _in_line(sequence: Sequence, line: str, step_id: str) -> Step | None:

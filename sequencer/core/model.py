@@ -335,5 +335,6 @@ class Enrollment:
     returned: int = 0  # how many messages came back undelivered, or never left
     interested: bool = False
     backed_off: bool = False
+    asked_at: datetime | None = None  # when the back-off message set out
     sent_variants: Mapping[str, str] = field(default_factory=dict)  # step id -> template
-    taken: Mapping[str, str] = field(default_factory=dict)  # touches taken: step id -> line; a go_to back forgets them
+    taken: Mapping[str, str] = field(default_factory=dict)  # touches taken: step id -> line; going back forgets them

@@ -13,7 +13,7 @@ from typing import Final, assert_never
 
 from sequencer.core import events as e
 from sequencer.core.decide import allowed
-from sequencer.core.lines import destination
+from sequencer.core.lines import destination, locate, repeated_from
 from sequencer.core.model import (
     BACK_OFF,
     Continue,
@@ -84,9 +84,17 @@ def reaction_to(sequence: Sequence, heard: Heard) -> Reaction:
 
 
 def react(
-    sequence: Sequence, enrollment: Enrollment, heard: Heard, calendar: Calendar, now: datetime
+    sequence: Sequence,
+    enrollment: Enrollment,
+    heard: Heard,
+    calendar: Calendar,
+    now: datetime,
+    earlier: Sequence | None = None,
 ) -> tuple[e.Event, ...]:
-    """The events that follow a `Replied` or `NoticeReceived`. After the end, every human reply reopens as paused."""
+    """The events that follow a `Replied` or `NoticeReceived`. After the end, every human reply reopens as paused.
+
+    `earlier` is the definition that the enrollment's place comes from, when that is not the live one.
+    """
     reaction = reaction_to(sequence, heard)
     if isinstance(reaction, Continue):
         return ()
@@ -94,7 +102,9 @@ def react(
         if heard.kind in FINAL_KINDS or heard.kind not in HUMAN_KINDS:
             return ()
         return (e.Paused(at=now, reason=f"a late reply: {_paused_by(heard)}"),)
-    event = _event_of(reaction, sequence, enrollment, heard, calendar, now)
+    stand, _ = locate(sequence, enrollment.position, earlier, enrollment.taken)
+    placed = replace(enrollment, position=stand) if earlier is not None else enrollment
+    event = _event_of(reaction, sequence, placed, heard, calendar, now)
     if allowed(enrollment, type(event)):
         return (event,)
     return (e.Paused(at=now, reason=_paused_by(heard)),)
@@ -115,7 +125,8 @@ def _event_of(
             return _snoozed(reaction, sequence, enrollment, heard, calendar, now)
         case GoTo():
             to, returns = destination(sequence, reaction.target, enrollment.position, enrollment.returns)
-            return e.Branched(at=now, to=to, returns=returns, reason=_paused_by(heard))
+            again = repeated_from(sequence, to)
+            return e.Branched(at=now, to=to, returns=returns, reason=_paused_by(heard), again=again)
         case MoveTo():
             return e.Moved(at=now, to=reaction.sequence, reason=_paused_by(heard))
         case Stop() | Suppress():
@@ -137,7 +148,8 @@ def _snoozed(
     if not reaction.then:
         return e.Snoozed(at=now, until=until, reason=reason)
     to, returns = destination(sequence, reaction.then, enrollment.position, enrollment.returns)
-    return e.Snoozed(at=now, until=until, reason=reason, to=to, returns=returns)
+    again = repeated_from(sequence, to)
+    return e.Snoozed(at=now, until=until, reason=reason, to=to, returns=returns, again=again)
 
 
 def caused_by(message: int, event: e.Event) -> e.Event:
@@ -159,7 +171,7 @@ def returned(
 ) -> e.Event | None:
     """What a soft bounce of `step` changes: it is taken again later, unless the plan has gone on since."""
     last = BACK_OFF if enrollment.backed_off else enrollment.position.after
-    if enrollment.status.ended or last != step or enrollment.in_flight is not None:
+    if not step or enrollment.status.ended or last != step or enrollment.in_flight is not None:
         return None
     if enrollment.returned >= MOST_RETURNS:
         return e.Paused(at=now, reason=f"{enrollment.returned} messages came back: {reason}")

@@ -58,7 +58,7 @@ class _Play:
     enrollment: Enrollment
     now: datetime
     script: list[ScriptedReply]
-    expected: list[tuple[datetime, Heard]] = field(default_factory=list)
+    expected: list[tuple[datetime, Heard | e.TaskCreated]] = field(default_factory=list)  # replies, tasks being done
     rows: list[Row] = field(default_factory=list)
 
 
@@ -102,7 +102,11 @@ def simulate(
 def _one_turn(play: _Play) -> bool:
     """Play the next thing that happens; False when nothing more would."""
     if play.expected and play.expected[0][0] <= play.now:
-        _hear(play, play.expected.pop(0)[1])
+        _, happening = play.expected.pop(0)
+        if isinstance(happening, Heard):
+            _hear(play, happening)
+        else:
+            _done(play, happening)
         return True
     decision = decide(play.sequence, play.enrollment, _facts(play), play.now)
     match decision:
@@ -188,17 +192,30 @@ def _task(play: _Play, action: CreateTask) -> None:
     _record(play, created)
     kind = "text" if task.kind == "text" else "task"
     play.rows.append(Row(play.now, action.step, kind, task.kind, task.note))
-    if play.assumptions.task_takes is not None:
-        play.now = add_span(play.now, play.assumptions.task_takes, play.calendar)
+    takes = play.assumptions.task_takes
+    if takes is None:
+        _done(play, created)
+    else:
+        _expect(play, add_span(play.now, takes, play.calendar), created)
+
+
+def _done(play: _Play, task: e.TaskCreated) -> None:
+    """The rep has done it, unless a reply has led the plan elsewhere meanwhile."""
+    if play.enrollment.task is None or play.enrollment.task.task != task.task:
+        return
     onwards = next_position(play.sequence, play.enrollment)
-    _record(play, e.TaskDone(at=play.now, step=action.step, task=created.task, outcome="done", next=onwards))
-    _expect_replies(play, action.step)
+    _record(play, e.TaskDone(at=play.now, step=task.step, task=task.task, outcome="done", next=onwards))
+    _expect_replies(play, task.step)
 
 
 def _expect_replies(play: _Play, step: str) -> None:
     for reply in [reply for reply in play.script if reply.step == step]:
         play.script.remove(reply)
-        play.expected.append((add_span(play.now, reply.delay, play.calendar), reply.heard))
+        _expect(play, add_span(play.now, reply.delay, play.calendar), reply.heard)
+
+
+def _expect(play: _Play, at: datetime, happening: Heard | e.TaskCreated) -> None:
+    play.expected.append((at, happening))
     play.expected.sort(key=lambda item: item[0])
 
 

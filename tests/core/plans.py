@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sequencer.core import events as e
-from sequencer.core.decide import begin
-from sequencer.core.decisions import Facts
+from sequencer.core.decide import begin, decide, fold
+from sequencer.core.decisions import Facts, SendEmail
 from sequencer.core.hours import parse_hours
 from sequencer.core.lines import start_of
 from sequencer.core.model import (
@@ -89,6 +90,16 @@ def started(step: str, at: datetime, number: int = 1) -> e.AttemptStarted:
         subject="Hello",
         due_at=at - timedelta(minutes=1),
     )
+
+
+def sent_by(sequence: Sequence, enrollment: Enrollment, at: datetime, **more: object) -> Enrollment:
+    """The enrollment after whatever e-mail is due at `at` was accepted."""
+    action = decide(sequence, enrollment, facts(at, **more), at)
+    assert isinstance(action, SendEmail), action
+    number = enrollment.emails_sent + 1
+    attempt = replace(started(action.step, at, number), position=action.position)
+    accepted = e.Accepted(at=at, step=action.step, message_id=attempt.message_id, next=action.then, thread=THREAD)
+    return fold(enrollment, (attempt, accepted), sequence.version)
 
 
 THREAD = Thread("<1@example.com>", "Hello", "<1@example.com>", ("<1@example.com>",))

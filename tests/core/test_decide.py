@@ -6,8 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from sequencer.core import events as e
 from sequencer.core.decide import Impossible, decide, evolve, fold, next_position
@@ -31,14 +29,11 @@ from sequencer.core.model import (
     Away,
     Enrollment,
     GoTo,
-    MoveTo,
     Position,
     Sequence,
-    Snooze,
     Span,
     Status,
     Step,
-    Stop,
     Unit,
 )
 from sequencer.core.react import Heard, away_until, react, reaction_to, returned
@@ -400,137 +395,6 @@ def test_a_day_already_past_does_not_snooze_into_the_past() -> None:
     (event,) = react(QUOTE, enrolled(), Heard("not_now", date=(MONDAY - 9 * DAY).date()), ANY_TIME, MONDAY)
     assert isinstance(event, e.Snoozed)
     assert event.until == MONDAY
-
-
-# Whole lives -----------------------------------------------------------------------------------------
-
-_WHENS = st.sampled_from(
-    ["immediately", "2 hours later", "1 day later", "3 business days later", "day 9", "2 weeks later"]
-)
-
-
-@st.composite
-def plans(draw: st.DrawFn) -> Sequence:
-    """Any plan whose branches and endings are well-formed."""
-
-    def line(prefix: str, most: int) -> tuple[Step, ...]:
-        made: list[Step] = []
-        for number in range(draw(st.integers(1, most))):
-            expires = draw(st.sampled_from([None, Span(2, Unit.DAYS)]))
-            make = task if draw(st.booleans()) else email
-            made.append(make(f"{prefix}{number}", draw(_WHENS), expires=expires))
-        return tuple(made)
-
-    lines = {MAIN_LINE: line("m", 6), "b": line("b", 3)}
-    if draw(st.booleans()):
-        lines[MAIN_LINE] += (Step("jump", GoTo("b"), parse_when("1 day later")),)
-    return replace(
-        QUOTE,
-        lines=lines,
-        labels={},
-        on_reply={"not_now": Snooze(True, Span(60, Unit.DAYS), "b"), "question": GoTo("b")},
-        back_off=draw(st.sampled_from([None, QUOTE.back_off])),
-        finally_=draw(st.sampled_from([None, MoveTo("keep-in-touch"), Stop("enough")])),
-    )
-
-
-_HAPPENINGS = st.lists(
-    st.tuples(
-        st.sampled_from(
-            ["pass", "reply", "not_now", "question", "interested", "unsubscribe", "away", "resume", "pause", "defer"]
-        ),
-        st.integers(1, 30),
-    ),
-    max_size=40,
-)
-
-
-class Life:
-    """One enrollment, its log, and what left."""
-
-    def __init__(self, plan: Sequence) -> None:
-        self.plan, self.now = plan, MONDAY
-        self.start = self.en = enrolled(plan)
-        self.log: list[e.Event] = []
-        self.emails: list[str] = []
-
-    def record(self, *events: e.Event) -> None:
-        self.log.extend(events)
-        self.en = fold(self.en, events, self.plan.version)
-
-    def happens(self, happening: str, days: int) -> None:
-        en, now = self.en, self.now
-        match happening:
-            case "reply" | "not_now" | "question" | "interested" | "unsubscribe":
-                self.record(e.Replied(at=now, message=1, kind=happening, sender="c@example.com", matched_by="reply"))
-                self.record(*react(self.plan, self.en, Heard(happening), ANY_TIME, now))
-                if not en.status.ended and happening != "question":  # its branch may answer at once
-                    assert not isinstance(ask(self.en, now, self.plan), SendEmail), "an e-mail right after a reply"
-            case "away":
-                back = away_until((now + days * DAY).date(), ANY_TIME, now)
-                self.record(e.NoticeReceived(at=now, message=1, kind="out_of_office", away_until=back))
-                assert not isinstance(ask(self.en, now, self.plan), SendEmail), "an e-mail to somebody who is away"
-            case "resume" if en.status in (Status.PAUSED, Status.SNOOZED):
-                self.record(e.Resumed(at=now))
-            case "pause" if not en.status.ended:
-                self.record(e.Paused(at=now, reason="by hand"))
-            case _:
-                pass
-
-    def runs(self, *, deferred: bool) -> None:
-        """Perform actions until the plan comes to rest."""
-        for _ in range(60):
-            decision = ask(self.en, self.now, self.plan)
-            if isinstance(decision, Held):
-                return
-            if isinstance(decision, Wait):
-                assert decision.until is None or decision.until > self.now
-                return
-            self.performs(decision, deferred=deferred)
-        raise AssertionError("the plan never comes to rest")
-
-    def performs(self, action: Decision, *, deferred: bool) -> None:
-        now = self.now
-        match action:
-            case SendEmail():
-                assert self.en.status is Status.ACTIVE
-                assert action.due_at <= now
-                number = len(self.log)
-                self.record(started(action.step, now, number))
-                if deferred:
-                    self.record(e.Deferred(at=now, step=action.step, code=450, answer="", retry_at=now + DAY))
-                    return
-                self.emails.append(action.step)
-                message_id = f"<{number}@example.com>"
-                self.record(
-                    e.Accepted(at=now, step=action.step, message_id=message_id, next=action.then, thread=THREAD)
-                )
-            case CreateTask():
-                self.record(e.TaskCreated(at=now, step=action.step, task=1, kind="call", note=""))
-                onwards = next_position(self.plan, self.en)
-                self.record(e.TaskDone(at=now, step=action.step, task=1, outcome="", next=onwards))
-            case Skip() | Wake() | Continue() | MoveOn() | End():
-                self.record(event_of(action, now))
-            case _:
-                raise AssertionError(action)
-
-
-@settings(max_examples=300, deadline=None)
-@given(plan=plans(), happenings=_HAPPENINGS)
-def test_over_a_whole_life_every_promise_of_the_core_holds(plan: Sequence, happenings: list[tuple[str, int]]) -> None:
-    """Order, at most once, never after a reply, an end for everyone; and the log alone gives the same enrollment."""
-    life = Life(plan)
-    for happening, days in [*happenings, *([("resume", 1), ("pass", 40)] * 12)]:
-        life.happens(happening, days)
-        life.runs(deferred=happening == "defer")
-        life.now += days * DAY
-    assert life.en.status.ended, "everybody comes to an end once nobody answers any more"
-    main = [step for step in life.emails if step.startswith("m")]
-    assert main == sorted(set(main)), "main steps go out in order, each at most once"
-    assert life.emails.count(BACK_OFF) <= 1
-    assert fold(life.start, tuple(life.log), plan.version) == life.en
-    revived = tuple(e.event_from_json(type(event).__name__, e.to_json(event)) for event in life.log)
-    assert revived == tuple(life.log)
 
 
 def test_an_enrollment_survives_its_json() -> None:
