@@ -29,6 +29,7 @@ def harmless(text: str) -> str:
     """The text with control characters and changes of writing direction replaced; line breaks and tabs stay."""
     if text.isascii() and text.isprintable():
         return text
+    text = text.replace("\r\n", "\n")
     return "".join(char if _is_harmless(char) else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
