@@ -170,14 +170,10 @@ def _tell_wait(station: Station, wake_at: datetime | None) -> None:
         return
     if wake_at is None:
         waits = "nothing is planned; listening for mail"
-    elif (
-        station.queue.pace.count == 0
-        and station.queue.pace.next_at is not None
-        and wake_at >= station.queue.pace.next_at
-    ):
+    elif station.queue.line and station.queue.pace.count == 0 and station.queue.pace.next_at is not None:
         waits = f"the next message waits until {_clock_time(wake_at)}: {station.queue.pace.reason}"
     else:
-        waits = f"nothing is due before {_clock_time(wake_at)}; listening for mail"
+        waits = f"nothing to do before {_clock_time(wake_at)}; listening for mail"
     if waits != station.waits_told:
         station.waits_told = waits
         station.tell(Note("info", station.name, waits))

@@ -300,5 +300,7 @@ async def _reload(daemon: _Daemon) -> None:
     changed = await adopt(daemon.live, new, daemon.clock.now())
     what = f"changed: {', '.join(changed)}" if changed else "no sequence changed its meaning"
     daemon.tell(Note("info", "", f"the saved change is in force; {what}"))
+    for name in sorted(old.sequences.keys() - new.sequences.keys()):
+        daemon.tell(Note("warning", "", f"sequences/{name}.yaml is gone: whoever is in it is held until it is back"))
     for station in daemon.stations.values():
         station.wake.set()

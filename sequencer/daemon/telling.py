@@ -37,7 +37,7 @@ _SENTENCES: Final[dict[What, str]] = {
     "task": "a task for you: {who}: {detail}",
     "skipped": "skipped “{step}” for {who}: {detail}",
     "resumed": "goes on with {who}: {detail}",
-    "branched": "goes on {detail} with {who}",
+    "branched": "goes on with {who} {detail}",
     "moved": "moved {who} to {detail}",
     "stopped": "stopped with {who}: {detail}",
     "finished": "finished with {who}: {detail}",
