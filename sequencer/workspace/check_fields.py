@@ -94,8 +94,7 @@ def _of_template(template: Template, known: frozenset[str], asked: frozenset[str
             continue
         told.add(field)
         message = f"no contact has the field `{field}`, as far as can be seen"
-        if not near:
-            hint = _way_out(field)
+        hint = f"{hint} Otherwise {_way_out(field)}" if near and not read.guarded else hint if near else _way_out(field)
         yield problem_at(template, read, "unknown-field", message, hint, warning=True)
 
 
@@ -126,8 +125,8 @@ def _of_sequence(each: SequenceDraft, sequence: Sequence, known: frozenset[str])
 def _unknown(each: SequenceDraft, route: tuple[str | int, ...], field: str, known: frozenset[str]) -> Iterator[Problem]:
     if field.lower() in known:
         return
-    hint = did_you_mean(field, known)
-    if not hint.startswith("did you mean"):
-        hint = f"import it, or name it under `fields:` and enroll with --set {field}=…"
+    near = did_you_mean(field, known)
+    way_out = f"import it, or name it under `fields:` and enroll with --set {field}=…"
+    hint = f"{near} Otherwise {way_out}" if near.startswith("did you mean") else way_out
     message = f"no contact has the field `{field}`, as far as can be seen"
     yield each.document.problem(route, "unknown-field", message, hint, severity="warning")

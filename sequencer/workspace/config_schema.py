@@ -213,7 +213,7 @@ def _read_seconds(value: object) -> float:
 def _read_word(value: object, pattern: str, hint: str) -> str:
     text = _text(value).strip()
     if not re.fullmatch(pattern, text):
-        raise refuse("word", "is not what belongs here", hint)
+        raise refuse("word", f"`{shown(text)}` is not what belongs here", hint)
     return text
 
 

@@ -13,7 +13,7 @@ _EXPLAINED: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "mapping values are not allowed here",
         "a colon where none may stand",
-        "a text with a colon in it needs quotes around it; or the indentation is off",
+        "a text with a colon in it needs quotes around it; or a colon is missing in the line above, or its indentation is off",
     ),
     ("found unexpected end of stream", "a quote that is opened here is never closed", "close the quotes"),
     ("found unknown escape character", "an escape that YAML does not know", "in double quotes write \\\\ for a \\"),
@@ -49,8 +49,13 @@ _EXPLAINED: Final[tuple[tuple[str, str, str], ...]] = (
     ("did not find expected", "the indentation or a bracket does not fit", "look at this line and the one before it"),
 )
 
-_OPENED_EARLIER: Final = ("found unexpected end of stream", "expected ',' or ']'", "expected ',' or '}'")
-"""Problems that are best shown where the quote or the bracket was opened."""
+_OPENED_EARLIER: Final = (
+    "found unexpected end of stream",
+    "could not find expected ':'",
+    "expected ',' or ']'",
+    "expected ',' or '}'",
+)
+"""Problems that are best shown where the quote, the bracket or the key began."""
 
 
 def explain(error: yaml.YAMLError, text: str) -> tuple[int, int, str, str]:
@@ -67,15 +72,21 @@ def explain(error: yaml.YAMLError, text: str) -> tuple[int, int, str, str]:
         if part in problem:
             if part in _OPENED_EARLIER:
                 mark = error.context_mark or mark
-            return *_place(mark), message, _braces(text, mark) or hint
+            if _braces(text, mark):
+                return (
+                    *_place(mark),
+                    "a text that begins with {{ needs quotes around it",
+                    'for example "{{ first_name }}, hello"',
+                )
+            return *_place(mark), message, hint
     return *_place(mark), f"is not valid YAML: {problem or 'unknown reason'}", "often the indentation, or quotes"
 
 
-def _braces(text: str, mark: yaml.Mark | None) -> str:
-    """The usual reason when a value begins with a template variable."""
+def _braces(text: str, mark: yaml.Mark | None) -> bool:
+    """Whether a value there begins with a template variable: the usual reason for what PyYAML takes for a mapping."""
     lines = text.split("\n")
     line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
-    return "a text that begins with {{ needs quotes around it" if re.search(r"[:-] \{\{", line) else ""
+    return re.search(r"[:-] \{\{", line) is not None
 
 
 def _place(mark: yaml.Mark | None) -> tuple[int, int]:
