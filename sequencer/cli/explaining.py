@@ -91,7 +91,9 @@ def _print_status(found: Health, zone: ZoneInfo) -> None:
     ]
     say("\n".join(columns(rows)))
     standing = [f"{number} {status}" for status, number in found.enrollments.items() if number]
-    say(f"\nEnrollments: {', '.join(standing) if standing else 'none yet; start with `sequencer import`'}")
+    say(
+        f"\nEnrollments: {', '.join(standing) if standing else 'none yet; `sequencer import FILE.csv --enroll SEQUENCE` begins some'}"
+    )
     if found.problems:
         say("\nTo look at:")
         for problem in found.problems:

@@ -60,7 +60,7 @@ async def suppress(
             answers.append(Kept(text, target.reason))
             continue
         async with live.database.begin() as conn:
-            answers.append(await _suppress(conn, live, target, now, reason or "suppressed by hand", by))
+            answers.append(await _suppress(conn, live, target, now, reason or "by hand", by))
     return answers
 
 

@@ -38,7 +38,7 @@ async def test_suppressing_a_domain_concerns_everybody_there_and_nobody_else(liv
     assert (one.target, len(one.stopped)) == ("@example.org", 2)
     assert [enrollment.status for enrollment in await of_contact(live, ANNA)] == [Status.ACTIVE]
     refused = await enroll(live, "quote", [BEN], MONDAY)
-    assert refused == [Kept(BEN, "they are suppressed: suppressed by hand")]
+    assert refused == [Kept(BEN, "they are suppressed: by hand")]
 
 
 async def test_an_address_that_is_no_contact_can_be_suppressed(live: Live) -> None:
