@@ -130,7 +130,8 @@ async def _receive_from_outside(
     receipt = Receipt(refusal=reading.evidence if reading.sender_side else "")
     if found.certain:
         receipt.happenings += await settle_by_answer(conn, live, clues.message_ids, now)
-    case = _Case(live, arrival, mail, reading, clues, found, plan, contact, message, now)
+    earlier = await live.earlier(conn, found.enrollment)
+    case = _Case(live, arrival, mail, reading, clues, found, plan, contact, message, now, earlier)
     if reading.kind.human:
         await _hear(conn, case, receipt)
     else:
@@ -152,6 +153,7 @@ class _Case:
     contact: Contact
     message: int
     now: datetime
+    earlier: Plan | None = None  # the file that the enrollment's place comes from, when that is not the live one
 
     @property
     def heard(self) -> Heard:
@@ -210,7 +212,7 @@ def _reply_events(case: _Case, enrollment: Enrollment) -> Sequence[e.Event]:
         return (replied, e.Paused(at=case.now, reason="they replied, and the sequence's file is gone"))
     if not case.from_contact and case.reading.kind is not Kind.UNSUBSCRIBE:
         return (replied, e.Paused(at=case.now, reason=ANSWERED_FROM.format(sender=case.mail.from_address)))
-    return (replied, *react(case.plan, enrollment, case.heard, _calendar(case), case.now))
+    return (replied, *react(case.plan, enrollment, case.heard, _calendar(case), case.now, case.earlier))
 
 
 def _replied(case: _Case) -> e.Replied:
@@ -299,7 +301,7 @@ def _notice_events(case: _Case, enrollment: Enrollment) -> Sequence[e.Event]:
     if kind is Kind.SOFT_BOUNCE and not case.reading.sender_side:
         again = _again(case, enrollment, calendar)
         return (noticed,) if again is None else (noticed, again)
-    return (noticed, *react(case.plan, enrollment, case.heard, calendar, case.now))
+    return (noticed, *react(case.plan, enrollment, case.heard, calendar, case.now, case.earlier))
 
 
 def _again(case: _Case, enrollment: Enrollment, calendar: Calendar) -> e.Event | None:

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core import events as e
-from sequencer.core.lines import destination, locate
+from sequencer.core.lines import destination, locate, repeated_from
 from sequencer.core.model import MAIN_LINE, Contact, Enrollment, Position, Span, Status
 from sequencer.core.model import Sequence as Plan
 from sequencer.core.react import local_midnight
@@ -74,11 +74,15 @@ class _Case:
         except UnknownPlace:
             return Calendar(zone_of("UTC"))
 
+    def again_from(self, to: Position) -> tuple[str, ...] | None:
+        """The steps that going there on purpose repeats."""
+        return repeated_from(self.plan, to) if self.plan is not None else None
+
     def lead_to(self, target: str) -> tuple[Position, tuple[Position, ...]] | Refusal:
         """Where a step or branch of this plan is, and where the plan goes on afterwards."""
         if self.plan is None:
             return Refusal(f"sequences/{self.enrollment.sequence}.yaml is no longer in the workspace")
-        stand, _ = locate(self.plan, self.enrollment.position, self.earlier)
+        stand, _ = locate(self.plan, self.enrollment.position, self.earlier, self.enrollment.taken)
         try:
             return destination(self.plan, target, stand, self.enrollment.returns)
         except KeyError:
@@ -141,7 +145,8 @@ async def snooze(
         place = case.lead_to(to)
         if isinstance(place, Refusal):
             return place
-        return (e.Snoozed(at=now, until=end, reason=why, to=place[0], returns=place[1], by=who.by),)
+        again = case.again_from(place[0])
+        return (e.Snoozed(at=now, until=end, reason=why, to=place[0], returns=place[1], by=who.by, again=again),)
 
     return await _turn_each(live, who, now, _open, make)
 
@@ -161,7 +166,9 @@ async def branch(live: Live, who: Who, now: datetime, target: str, reason: str =
         place = case.lead_to(target)
         if isinstance(place, Refusal):
             return place
-        return (e.Branched(at=now, to=place[0], returns=place[1], reason=reason or BY_HAND, by=who.by),)
+        again = case.again_from(place[0])
+        why = reason or BY_HAND
+        return (e.Branched(at=now, to=place[0], returns=place[1], reason=why, by=who.by, again=again),)
 
     return await _turn_each(live, who, now, choose, make)
 
