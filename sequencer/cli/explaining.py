@@ -91,9 +91,8 @@ def _print_status(found: Health, zone: ZoneInfo) -> None:
     ]
     say("\n".join(columns(rows)))
     standing = [f"{number} {status}" for status, number in found.enrollments.items() if number]
-    say(
-        f"\nEnrollments: {', '.join(standing) if standing else 'none yet; `sequencer import FILE.csv --enroll SEQUENCE` begins some'}"
-    )
+    none_yet = "none yet; `sequencer import FILE.csv --enroll SEQUENCE` begins some"
+    say(f"\nEnrollments: {', '.join(standing) or none_yet}")
     if found.problems:
         say("\nTo look at:")
         for problem in found.problems:
