@@ -76,9 +76,18 @@ def with_live(ctx: typer.Context, work: Callable[[Live, datetime], Awaitable[T]]
         async with opened(folder_of(ctx), os.environ) as live:
             if not isinstance(live, OpenLive):
                 refuse_workspace(folder_of(ctx), live)
+            _warn(live.mistakes)
             return await work(live, now())
 
     return asyncio.run(run())
+
+
+def _warn(mistakes: Iterable[Problem]) -> None:
+    """Files with mistakes do not stop a command that does not need them; but who reads its answer should know."""
+    files = sorted({problem.file for problem in mistakes})
+    if files:
+        names = ", ".join(files)
+        say(f"{names}: there are mistakes (`sequencer check` names them); what was last in force holds.\n", err=True)
 
 
 def load_workspace(ctx: typer.Context) -> Workspace:
@@ -104,7 +113,9 @@ def refuse_workspace(folder: Path, unusable: Unusable) -> NoReturn:
     for line in problem_lines(folder, errors):
         say(line, err=True)
     if unusable.reason:
-        problem_found(unusable.reason)
+        damaged = "malformed" in unusable.reason or "not a database" in unusable.reason
+        hint = "Put back your latest copy of that file; or move it away, with all it remembers, to begin anew."
+        problem_found(f"{unusable.reason}\n{hint}" if damaged else unusable.reason)
     count = "1 mistake" if len(errors) == 1 else f"{len(errors)} mistakes"
     problem_found(f"{count}; nothing was done. `sequencer check` says more.")
 

@@ -15,19 +15,22 @@ from sequencer.store import definitions
 from sequencer.store.contacts import Defaults
 from sequencer.store.database import Database
 from sequencer.workspace.config import Mailbox
+from sequencer.workspace.source import Problem
 from sequencer.workspace.workspace import Workspace, load_sequence_text
 
 
 @dataclass(slots=True)
 class Live:
     """The open database and the version of the workspace that is in force. `workspace` is replaced on a live edit, and
-    with it `extra_phrases`, those for the inbox reader. `circuit` guards the second opinion."""
+    with it `extra_phrases`, those for the inbox reader. `circuit` guards the second opinion. `mistakes` are those in
+    the files as they are saved, when an earlier version is in force instead."""
 
     database: Database
     workspace: Workspace
     key: bytes = field(repr=False)
     extra_phrases: Phrases | None = field(init=False, repr=False)
     circuit: Circuit = field(default_factory=Circuit, repr=False)
+    mistakes: tuple[Problem, ...] = ()
     _earlier: dict[tuple[str, str], Sequence | None] = field(default_factory=dict, repr=False)
     _applied: dict[tuple[str, str], datetime | None] = field(default_factory=dict, repr=False)
 

@@ -1,39 +1,64 @@
 """Opening a workspace for one command: the database brought up to date, the files loaded, nothing put in force.
 
-The daemon puts a workspace in force (`adopt.open_live`); a command only looks and records what somebody decided.
+The daemon puts a workspace in force (`adopt.open_live`); a command only looks and records what somebody decided. While
+a sequence or a template has a mistake, the daemon goes on with what it has, and so do the commands: nobody shall have
+to wait with `stop` or `suppress` until somebody else has mended a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.operations.adopt import Unusable
 from sequencer.operations.live import Live
-from sequencer.store import migrate
+from sequencer.store import definitions, migrate
 from sequencer.store.database import CannotOpen, Database
 from sequencer.store.secrets import signing_key
-from sequencer.workspace.workspace import Workspace, load
+from sequencer.workspace.workspace import Workspace, load, load_sequence_text, load_what_is_right
 
 
 @asynccontextmanager
 async def opened(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[Live | Unusable]:
-    """The workspace in a folder with its database open, or what is wrong. Passwords need not be at hand."""
+    """The workspace in a folder with its database open, or what is wrong. Passwords need not be at hand.
+
+    A sequence with mistakes counts as it was last in force; `live.mistakes` tells of it.
+    """
     loaded = load(folder, environ, secrets_required=False)
-    if loaded.workspace is None:
+    right = (
+        (loaded.workspace, frozenset[str]()) if loaded.workspace is not None else load_what_is_right(folder, environ)
+    )
+    if right is None:
         yield Unusable(loaded.problems)
         return
-    database = await _database(loaded.workspace)
+    workspace, broken = right
+    database = await _database(workspace)
     if isinstance(database, Unusable):
         yield database
         return
     try:
         async with database.begin() as conn:
             key = await signing_key(conn)
-        yield Live(database, loaded.workspace, key)
+            workspace = await _with_earlier(conn, workspace, broken)
+        wrong = tuple(problem for problem in loaded.problems if problem.severity == "error")
+        yield Live(database, workspace, key, mistakes=wrong)
     finally:
         await database.close()
+
+
+async def _with_earlier(conn: AsyncConnection, workspace: Workspace, broken: Collection[str]) -> Workspace:
+    """The workspace with these sequences as they were last in force, those that ever were."""
+    sequences, sources = dict(workspace.sequences), dict(workspace.sources)
+    for name, version in (await definitions.live(conn)).items():
+        text = await definitions.text_of(conn, name, version) if name in broken else None
+        sequence = load_sequence_text(name, text)[0] if text is not None else None
+        if text is not None and sequence is not None:
+            sequences[name], sources[name] = sequence, text
+    return replace(workspace, sequences=sequences, sources=sources)
 
 
 async def _database(workspace: Workspace) -> Database | Unusable:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sequencer.core.model import Sequence
 from sequencer.workspace.check import mistakes_between
-from sequencer.workspace.config import Config
-from sequencer.workspace.draft import read_draft
+from sequencer.workspace.config import CONFIG_FILE, Config
+from sequencer.workspace.draft import Draft, read_draft
 from sequencer.workspace.phrases import PhraseFiles
 from sequencer.workspace.sequences import load_sequence_text
 from sequencer.workspace.source import Problem
 from sequencer.workspace.templates import Templates
 
-__all__ = ["Loaded", "Workspace", "load", "load_sequence_text"]
+__all__ = ["Loaded", "Workspace", "load", "load_sequence_text", "load_what_is_right"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,25 @@ def load(
     problems = mistakes_between(draft, known_fields)
     if draft.config is None or any(problem.severity == "error" for problem in problems):
         return Loaded(None, problems)
-    sequences = {name: each.sequence for name, each in draft.sequences.items() if each.sequence is not None}
-    sources = {name: each.text for name, each in draft.sequences.items()}
-    return Loaded(Workspace(folder, draft.config, sequences, draft.templates, sources, draft.phrases), problems)
+    return Loaded(_workspace(folder, draft, draft.config, frozenset(draft.sequences)), problems)
+
+
+def load_what_is_right(folder: Path, environ: Mapping[str, str]) -> tuple[Workspace, frozenset[str]] | None:
+    """The workspace without the sequences and templates that have mistakes, and the names of those sequences.
+
+    None when config.yaml itself has a mistake. For commands that must work while somebody is still writing.
+    """
+    draft = read_draft(folder, environ, secrets_required=False)
+    wrong = {problem.file for problem in mistakes_between(draft, None) if problem.severity == "error"}
+    if draft.config is None or CONFIG_FILE in wrong:
+        return None
+    broken = frozenset(name for name in draft.sequence_names if f"sequences/{name}.yaml" in wrong)
+    broken |= {name for name in draft.sequence_names if f"sequences/{name}.yml" in wrong}
+    return _workspace(folder, draft, draft.config, draft.sequences.keys() - broken), broken
+
+
+def _workspace(folder: Path, draft: Draft, config: Config, names: Collection[str]) -> Workspace:
+    kept = {name: each for name, each in draft.sequences.items() if name in names}
+    sequences = {name: each.sequence for name, each in kept.items() if each.sequence is not None}
+    sources = {name: each.text for name, each in kept.items()}
+    return Workspace(folder, config, sequences, draft.templates, sources, draft.phrases)

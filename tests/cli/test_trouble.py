@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -11,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from sequencer.operations.adopt import open_live
+from sequencer.operations.live import Live
 from tests.cli.shell import process, run
+from tests.operations.shop import MONDAY
 
 COMMANDS = [
     ["status"],
@@ -73,12 +79,48 @@ def test_yaml_that_is_none(shop: Path) -> None:
     assert "sequences/quote.yaml:3:" in sentence("status", code=1)
 
 
+def test_a_mistake_in_a_sequence_does_not_keep_a_rep_from_acting(shop: Path) -> None:
+    """The daemon goes on with what was last in force, and so do the commands; each says so."""
+    run("enroll", "quote", "anna@example.com")
+    put_in_force(shop)
+    path = shop / "sequences" / "quote.yaml"
+    path.write_text(path.read_text().replace("4 days later", "4 dyas later"))
+    (shop / "templates" / "last.md").write_text("---\nsubject: x\n---\n{{ first_name }\n")
+    for command in (["pause", "anna@example.com"], ["resume", "anna@example.com"], ["suppress", "@example.org"]):
+        said = run(*command)
+        assert "sequences/quote.yaml, templates/last.md: there are mistakes" in said
+    told = process("why", "anna@example.com", "--json")
+    assert json.loads(told.stdout)["enrollments"][0]["step"] == "thanks"
+    assert "there are mistakes" in told.stderr
+    assert re.search(r"sequences/quote.yaml:\d+:11: `dyas`", run("status", code=1))
+    assert "quote.yaml" in run("check", code=1)
+    assert "quote.yaml" in run("preview", "quote", code=1)  # these two show the files
+
+
+def test_a_sequence_that_was_never_right_is_not_there(shop: Path) -> None:
+    (shop / "sequences" / "new.yaml").write_text("from: mark\nsteps:\n  - step: a\n    emial: last\n")
+    assert "sequences/new.yaml: there are mistakes" in run("enroll", "new", "anna@example.com", code=2)
+    run("enroll", "quote", "anna@example.com")
+
+
+def put_in_force(folder: Path) -> None:
+    """What the daemon does first."""
+
+    async def adopted() -> None:
+        live = await open_live(folder, {"MARK_PASSWORD": "x"}, MONDAY)
+        assert isinstance(live, Live)
+        await live.database.close()
+
+    asyncio.run(adopted())
+
+
 def test_a_database_that_is_none(shop: Path) -> None:
     (shop / "data").mkdir()
     (shop / "data" / "sequencer.db").write_text("this is no database " * 100)
     said = sentence("status", code=1)
     assert "cannot open sqlite:///" in said
     assert "not a database" in said
+    assert "Put back your latest copy" in said
 
 
 def test_a_database_of_a_newer_version(shop: Path) -> None:
