@@ -91,8 +91,8 @@ def _print_status(found: Health, zone: ZoneInfo) -> None:
     ]
     say("\n".join(columns(rows)))
     standing = [f"{number} {status}" for status, number in found.enrollments.items() if number]
-    none_yet = "none yet; `sequencer import FILE.csv --enroll SEQUENCE` begins some"
-    say(f"\nEnrollments: {', '.join(standing) or none_yet}")
+    none = "none yet; `sequencer import FILE.csv --enroll SEQUENCE` begins some"
+    say(f"\nEnrollments: {', '.join(standing) or none}")
     if found.problems:
         say("\nTo look at:")
         for problem in found.problems:
@@ -145,6 +145,8 @@ def _print_way(way: Way, zone: ZoneInfo) -> None:
         if way.held is not None:
             until = f", until {instant(way.held.until, zone)}" if way.held.until is not None else ""
             say("\n".join(paragraph(f"{way.held.reason}{until}", "  held    ", " " * 10)))
+            if way.held.way_out:
+                say("\n".join(paragraph(way.held.way_out, " " * 10)))
     label = "  so far  "
     for line in _worth_telling(way.history):
         step = f"[{line.step}] " if line.step else ""

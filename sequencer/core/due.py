@@ -12,6 +12,8 @@ from sequencer.core.model import BACK_OFF, Step, When
 EDIT_SPREAD: Final = timedelta(hours=8)
 """Allowed time over which is spread what an edit makes due at once: about one working day."""
 
+NOT_READ_SINCE: Final = "the inbox was not read to its end since this fell due"
+
 FRESH_FOR: Final = timedelta(minutes=10)
 """How long ago the inbox may have been read to its end when a message leaves."""
 
@@ -53,7 +55,7 @@ def forbidden(case: Case, key: str, due_at: datetime) -> Held | None:
     if slot.at > now:
         return Held(", ".join(slot.reasons), _spread(case, slot, key).at, key, due_at)
     if facts.inbox_read_at is None or facts.inbox_read_at < due_at:
-        return Held("the inbox was not read to its end since this fell due", None, key, due_at)
+        return Held(NOT_READ_SINCE, None, key, due_at)
     if now - facts.inbox_read_at > FRESH_FOR:
         return Held("the inbox was last read to its end too long ago", None, key, due_at)
     return None

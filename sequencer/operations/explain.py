@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from sequencer.core.decisions import (
     Wait,
     Wake,
 )
+from sequencer.core.due import NOT_READ_SINCE
 from sequencer.core.model import BACK_OFF, Contact, Email, Enrollment, Status, Task
 from sequencer.core.model import Sequence as Plan
 from sequencer.operations.facts import answer, gather
@@ -42,6 +44,17 @@ class Hold:
 
     reason: str
     until: datetime | None = None
+
+    @property
+    def way_out(self) -> str:
+        """What a person can do about it; empty when it passes by itself."""
+        found = re.match(r"the template (\S+) needs (\w+)", self.reason)
+        if found is None:
+            return ""
+        return (
+            f'import them again with a column {found[2]}; or write {{{{ {found[2]} | default("…") }}}} in '
+            f"templates/{found[1]}.md"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +123,10 @@ async def outlook(conn: AsyncConnection, live: Live, people: Sequence[Enrollment
         zone = zone_for(question.facts.contact) if question.facts is not None else ZoneInfo("UTC")
         decision = answer(question, enrollment, now)
         answers[enrollment.id] = _next(decision, enrollment, question.sequence, zone)[2]
-        if isinstance(decision, Held):
+        if isinstance(decision, Held) and decision.reason == NOT_READ_SINCE:
+            what = _named(question.sequence, decision.step)
+            answers[enrollment.id] = f"{what} is due; it leaves once the daemon has read the inbox"
+        elif isinstance(decision, Held):
             answers[enrollment.id] += f": {decision.reason}"
     return answers
 

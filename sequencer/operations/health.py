@@ -18,6 +18,8 @@ from sequencer.store.mailboxes import MailboxRow, MailboxState
 from sequencer.workspace.calendars import zone_of
 
 MOST_PROBLEMS: Final = 20
+FOR_A_PERSON: Final = ("the template ", "the message cannot ", "the contact has no date ", "sequences/")
+"""How the reasons of holds begin that last until somebody does something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ async def status(conn: AsyncConnection, live: Live, now: datetime) -> Health:
     names = list(live.workspace.config.mailboxes)
     names += [name for name in rows if name not in names and (name in load or name in doubt)]
     boxes = [await _mailbox(conn, live, name, rows.get(name), load, doubt, now) for name in names]
-    problems = [*_mailbox_problems(live, boxes), *await _set_aside(conn), *await _unmatched(conn)]
+    problems = [*_mailbox_problems(live, boxes), *_mistakes(live), *await _missing(conn)]
+    problems += [*await _set_aside(conn), *await _unmatched(conn)]
     return Health(tuple(boxes), await enrollments.counts(conn), tuple(problems))
 
 
@@ -96,6 +99,20 @@ def _mailbox_problems(live: Live, boxes: list[MailboxHealth]) -> list[str]:
         if box.due and not box.running and live.mailbox(box.name) is not None:
             problems.append(f"{box.due} due from {box.name}, and no daemon is running: start `sequencer run`")
     return problems
+
+
+def _mistakes(live: Live) -> list[str]:
+    found = live.mistakes[:MOST_PROBLEMS]
+    return [f"{one.file}:{one.line}:{one.column}: {one.message}; what was last in force there holds" for one in found]
+
+
+async def _missing(conn: AsyncConnection) -> list[str]:
+    """People whose message waits for a person to do something; what passes by itself is not told here."""
+    found = await agenda.held_for_good(conn, FOR_A_PERSON, limit=MOST_PROBLEMS)
+    return [
+        f"{one.email}{f' and {one.number - 1} more are' if one.number > 1 else ' is'} held: {one.reason}"
+        for one in found
+    ]
 
 
 async def _set_aside(conn: AsyncConnection) -> list[str]:

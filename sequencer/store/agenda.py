@@ -196,3 +196,26 @@ async def _awaited(conn: AsyncConnection) -> list[str]:
 async def _due_count(conn: AsyncConnection, mailbox: str, now: datetime) -> int:
     due_now = select(func.count()).where(_t.mailbox == mailbox, _t.wake_at <= now, _IS_DUE, _t.held_reason == "")
     return int(await conn.scalar(due_now) or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTogether:
+    """How many are held for one reason, and one of them."""
+
+    reason: str
+    number: int
+    email: str
+
+
+async def held_for_good(conn: AsyncConnection, beginnings: Collection[str], limit: int) -> list[HeldTogether]:
+    """Those who are held for a reason that begins so, by reason, the most frequent first."""
+    number = func.count()
+    found = await conn.execute(
+        select(_t.held_reason, number, func.min(tables.contacts.c.email))
+        .join(tables.contacts, tables.contacts.c.id == _t.contact_id)
+        .where(_IS_HELD, or_(*(_t.held_reason.startswith(start, autoescape=True) for start in beginnings)))
+        .group_by(_t.held_reason)
+        .order_by(number.desc(), _t.held_reason)
+        .limit(limit)
+    )
+    return [HeldTogether(*row) for row in found]

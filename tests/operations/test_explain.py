@@ -349,3 +349,27 @@ async def test_the_outlook_is_what_why_says(live: Live) -> None:
     async with live.database.read() as conn:
         ahead = await explain.outlook(conn, live, [anna], MONDAY)
     assert ahead == {anna.id: (await explained(live))["enrollments"][0]["next"]}
+
+
+async def test_a_missing_variable_is_told_with_the_way_out(live: Live) -> None:
+    (anna,) = await entered(live, "quote", ANNA)
+    await read_inbox(live, anna.mailbox, TUESDAY_0930)
+    reason = "the template thanks needs product"
+    async with live.database.begin() as conn:
+        (standing,) = await agenda.due(conn, anna.mailbox, TUESDAY_0930, 5)
+        await agenda.sleep_many(conn, [Sleep(standing, None, reason, hold_since=TUESDAY_0930)])
+    async with live.database.read() as conn:
+        found = await why(conn, live, ANNA, TUESDAY_0930)
+        told = (await health.status(conn, live, TUESDAY_0930)).problems
+    assert isinstance(found, Explanation)
+    (way,) = found.ways
+    assert way.enrollment.id == anna.id
+    assert way.held is not None
+    assert way.held.reason == reason
+    assert "a column product" in way.held.way_out
+    assert "templates/thanks.md" in way.held.way_out
+    assert f"{ANNA} is held: {reason}" in told
+
+
+def test_what_passes_by_itself_needs_no_way_out() -> None:
+    assert explain.Hold("the gap between two messages").way_out == ""

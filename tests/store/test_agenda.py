@@ -223,3 +223,22 @@ async def test_a_row_that_cannot_be_read_is_set_aside_and_the_others_go_on(datab
         assert aside.what == f"enrollment {bad.id}"
         assert await _due(conn) == [good.id]
         assert len(await set_aside.listing(conn)) == 1
+
+
+async def test_who_is_held_until_somebody_does_something(database: Database) -> None:
+    async with database.begin() as conn:
+        people = [await somebody(conn, f"{name}@example.com") for name in "cabd"]
+        reasons = ["the template hello needs x", "the template hello needs x", "100% sure", "sequences/x.yaml"]
+        await agenda.sleep_many(
+            conn,
+            [
+                Sleep(await _standing(conn, en), None, reason, hold_since=NOW)
+                for en, reason in zip(people, reasons, strict=True)
+            ],
+        )
+        found = await agenda.held_for_good(conn, ("the template ", "sequences/", "1_0"), 5)
+        assert [(one.reason, one.number, one.email) for one in found] == [
+            ("the template hello needs x", 2, "a@example.com"),
+            ("sequences/x.yaml", 1, "d@example.com"),
+        ]
+        assert len(await agenda.held_for_good(conn, ("the template ", "sequences/"), 1)) == 1
