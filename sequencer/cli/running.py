@@ -39,9 +39,18 @@ def run(
 ) -> None:
     """Send what is due, watch the inboxes, and go on until Ctrl-C: the message in hand is finished first."""
     folder = folder_of(ctx)
-    unusable = asyncio.run(_run(folder, once=once, log_format=log_format))
+    show, silent = _teller(log_format), True
+
+    def tell(told: Told) -> None:
+        nonlocal silent
+        silent = False
+        show(told)
+
+    unusable = asyncio.run(_run(folder, once=once, tell=tell))
     if unusable is not None:
         refuse_workspace(folder, _with_all_mistakes(folder, unusable))
+    if once and silent and log_format == "plain" and sys.stdout.isatty():
+        say("Nothing is due; every inbox was read to its end.")
 
 
 def _with_all_mistakes(folder: Path, unusable: Unusable) -> Unusable:
@@ -53,14 +62,14 @@ def _with_all_mistakes(folder: Path, unusable: Unusable) -> Unusable:
     return replace(unusable, problems=tuple(problems))
 
 
-async def _run(folder: Path, *, once: bool, log_format: LogFormat) -> Unusable | None:
+async def _run(folder: Path, *, once: bool, tell: Callable[[Told], None]) -> Unusable | None:
     from sequencer.daemon import supervisor
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    return await supervisor.run(folder, os.environ, None, _teller(log_format), stop, once=once)
+    return await supervisor.run(folder, os.environ, None, tell, stop, once=once)
 
 
 def _teller(log_format: LogFormat) -> Callable[[Told], None]:

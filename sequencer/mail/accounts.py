@@ -6,6 +6,7 @@ import asyncio
 import base64
 import functools
 import ipaddress
+import os
 import re
 import ssl
 from collections.abc import Awaitable, Callable
@@ -144,8 +145,15 @@ def connect_failure(error: BaseException, host: str, port: int) -> Unreachable:
         if isinstance(cause, TimeoutError):
             return Unreachable("network", f"{where} did not answer in time", temporary=True)
         if isinstance(cause, OSError) and cause.strerror:
-            return Unreachable("network", f"cannot connect to {where}: {cause.strerror}", temporary=True)
+            return Unreachable("network", f"cannot connect to {where}: {_in_words(cause)}", temporary=True)
     return Unreachable("network", f"cannot connect to {where}: {error or type(error).__name__}", temporary=True)
+
+
+def _in_words(error: OSError) -> str:
+    """asyncio puts an address where the operating system says why."""
+    if error.errno and "Connect call failed" in str(error):
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

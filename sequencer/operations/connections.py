@@ -85,6 +85,12 @@ def _unreachable(box: _Box, key: str, answer: Unreachable) -> Problem:
     if answer.why == "auth":
         provider = PROVIDERS.get(box.mailbox.provider)
         hint = f"it wants {provider.password}" if provider is not None else "check username and password"
+    elif "certificate" in answer.message:
+        hint = "is host the name in its certificate? For a server of your own, name its authority: `ca_file: PATH`"
+    elif "does not speak" in answer.message:
+        hint = f"check host and port: is this the server for {key.upper()}?"
+    elif "did not answer in time" in answer.message:
+        hint = "check host and port, and tls: 465 and 993 go with implicit, 587 and 143 with starttls"
     return box.problem(key, f"{key}-{answer.why}", f"no {key.upper()}: {answer.message}", hint)
 
 

@@ -53,6 +53,8 @@ def read_draft(folder: Path, environ: Mapping[str, str], *, secrets_required: bo
     else:
         document, config, mistakes = read_config(text, folder, environ, secrets_required=secrets_required)
         problems += mistakes
+    if not folder.is_dir():
+        return Draft(folder, None, document, {}, frozenset(), read_templates(folder)[0], tuple(problems))
     sequences, names, mistakes = _read_sequences(folder / "sequences")
     templates, template_mistakes = read_templates(folder / "templates")
     phrases, phrase_mistakes = read_phrase_files(folder / FOLDER)

@@ -13,7 +13,7 @@ _EXPLAINED: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "mapping values are not allowed here",
         "a colon where none may stand",
-        "a text with a colon in it needs quotes; or the line above lacks its colon, or is indented wrongly",
+        "a text with a colon in it needs quotes around it; or the line above lacks one, or the indentation is off",
     ),
     ("found unexpected end of stream", "a quote that is opened here is never closed", "close the quotes"),
     ("found unknown escape character", "an escape that YAML does not know", "in double quotes write \\\\ for a \\"),
