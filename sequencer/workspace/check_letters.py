@@ -10,7 +10,7 @@ from sequencer.core.model import BACK_OFF, MAIN_LINE, Email, Sequence
 from sequencer.workspace.check_flow import Edges, flow_of, reached
 from sequencer.workspace.draft import Draft
 from sequencer.workspace.sequences import SequenceDraft
-from sequencer.workspace.source import Problem, Route
+from sequencer.workspace.source import Mark, Problem, Route
 from sequencer.workspace.template_needs import Read
 from sequencer.workspace.templates import FOOTER, GROUPS, THEY_SAID, Template, pretends_to_answer
 
@@ -28,6 +28,8 @@ def letter_mistakes(draft: Draft) -> Iterator[Problem]:
             yield from _subjects(draft, each, each.sequence)
     for name in draft.templates.names():
         yield from _groups(draft.templates.by_name[name])
+        yield from _strange_braces(draft.templates.by_name[name])
+    yield from _strange_braces(draft.templates.footer)
     yield from _unanswered(draft)
     yield from _footer(draft)
 
@@ -115,6 +117,32 @@ def _groups(template: Template) -> Iterator[Problem]:
         elif root == "company" and rest:
             message = f"there is no `{read.name}`"
             yield problem_at(template, read, "unknown-variable", message, "the contact's company is {{ company }}")
+
+
+_PROGRAM: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_ELSEWHERE: Final = re.compile(
+    r"<<\s*(\w{1,40})\s*>>|\*\|\s*(\w{1,40})\s*\|\*|%%\s*(\w{1,40})\s*%%|"
+    r"(?<!\{)\{\s*([A-Za-z_]\w{0,39})\s*\}(?!\})|\[([a-z]{1,20}_name)\](?![(\[:])"
+)
+"""Variables as other programs write them."""
+
+
+def _strange_braces(template: Template) -> Iterator[Problem]:
+    """`{first_name}` or `<<first_name>>` would be sent as it stands."""
+    places = [(Mark(template.body_line, 1), template.body)]
+    if ("subject",) in template.document.values:
+        places.append((template.document.place(("subject",)), template.subject))
+    for place, text in places:
+        plain = _PROGRAM.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
+        for number, line in enumerate(plain.split("\n")):
+            for found in _ELSEWHERE.finditer(line):
+                name = next(group for group in found.groups() if group)
+                column = found.start() + (place.column if number == 0 else 1)
+                message = f"`{found[0]}` is no variable: it would be sent as it stands"
+                hint = f"write {{{{ {name.lower()} }}}}"
+                yield Problem(
+                    template.document.file, place.line + number, column, "error", "no-variable", message, hint
+                )
 
 
 def problem_at(template: Template, read: Read, code: str, message: str, hint: str, *, warning: bool = False) -> Problem:

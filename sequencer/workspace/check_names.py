@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sequencer.core.model import MAIN_LINE, Email, Ending, GoTo, MoveTo, Reaction, Sequence, Snooze, Step, Task
 from sequencer.workspace.draft import Draft
 from sequencer.workspace.sequences import SequenceDraft
-from sequencer.workspace.source import Problem, Route, did_you_mean, shown
+from sequencer.workspace.source import Plain, Problem, Route, did_you_mean, shown
 from sequencer.workspace.template_language import Unreadable, compile_text
 from sequencer.workspace.templates import FOOTER
 
@@ -17,6 +17,8 @@ def name_mistakes(draft: Draft) -> Iterator[Problem]:
     for each in draft.sequences.values():
         if each.sequence is not None:
             yield from _of_sequence(draft, each, each.sequence)
+        else:
+            yield from _of_unfinished(draft, each)
     if draft.complete():
         yield from _unused_templates(draft)
 
@@ -34,7 +36,7 @@ def emails_of(each: SequenceDraft) -> Iterator[tuple[Route, Email, Step | None]]
 
 
 def _of_sequence(draft: Draft, each: SequenceDraft, sequence: Sequence) -> Iterator[Problem]:
-    yield from _mailboxes(draft, each, sequence)
+    yield from _mailboxes(draft, each, sequence.mailboxes)
     for route, email, _ in emails_of(each):
         yield from _templates(draft, each, route, email)
     for line, steps in sequence.lines.items():
@@ -58,9 +60,9 @@ def _of_sequence(draft: Draft, each: SequenceDraft, sequence: Sequence) -> Itera
     yield from _moves(draft, each, ("finally",), sequence.finally_)
 
 
-def _mailboxes(draft: Draft, each: SequenceDraft, sequence: Sequence) -> Iterator[Problem]:
+def _mailboxes(draft: Draft, each: SequenceDraft, names: Iterable[str]) -> Iterator[Problem]:
     known = draft.mailbox_names()
-    for index, name in enumerate(sequence.mailboxes):
+    for index, name in enumerate(names):
         if known and name not in known:
             message = f"there is no mailbox `{shown(name)}` in config.yaml"
             yield each.document.problem(
@@ -126,6 +128,50 @@ def _reaction(
             yield from _moves(draft, each, route, reaction)
         case _:
             pass
+
+
+# Files with other mistakes in them ------------------------------------------------------------------
+
+
+def _of_unfinished(draft: Draft, each: SequenceDraft) -> Iterator[Problem]:
+    """The same names in a file that means nothing yet, so that nobody mends it mistake by mistake."""
+    data = each.document.data
+    if not isinstance(data, dict):
+        return
+    yield from _mailboxes(draft, each, _texts(data.get("from")))
+    branches = data.get("branches")
+    targets = set(branches) if isinstance(branches, dict) else set()
+    entries = list(_entries((), data))
+    targets |= {value for route, value in entries if route[-1] == "step" and isinstance(value, str)}
+    for route, value in entries:
+        is_step = len(route) > 1 and isinstance(route[-2], int)
+        if route[-1] == "email" and (is_step or route == ("back_off", "email")):
+            names = tuple(_texts(value))
+            yield from _templates(draft, each, route, Email(names)) if names else ()
+        elif not isinstance(value, str):
+            continue
+        elif route[-1] == "move_to":
+            yield from _moves(draft, each, route[:-1], MoveTo(value))
+        elif (route[-1] == "go_to" or (route[-1] == "then" and route[0] == "on_reply")) and value not in targets:
+            message = f"there is no step or branch `{shown(value)}` in this file"
+            yield each.document.problem(route, "unknown-step", message, did_you_mean(value, targets))
+
+
+def _texts(value: Plain) -> list[str]:
+    """A text, or a list of texts; nothing for what is none."""
+    texts = value if isinstance(value, list) else [value]
+    return [text for text in texts if isinstance(text, str)]
+
+
+def _entries(route: Route, value: Plain) -> Iterator[tuple[Route, Plain]]:
+    """Every key with its value, however deep."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield (*route, key), inner
+            yield from _entries((*route, key), inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _entries((*route, index), inner)
 
 
 def _unused_templates(draft: Draft) -> Iterator[Problem]:

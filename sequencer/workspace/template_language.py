@@ -291,7 +291,9 @@ def _syntax_hint(message: str) -> str:
         return "known: if, elif, else, endif, for, endfor, set, endset, with, endwith"
     if "end of template" in message or "unexpected" in message:
         return "look for a missing }}, %} or {% endif %}"
-    return ""
+    return (
+        "write a variable as {{ first_name }}: one word, no blank in it" if "end of print statement" in message else ""
+    )
 
 
 def _refusal(tree: nodes.Template) -> Unreadable | None:

@@ -67,6 +67,18 @@ def test_check_knows_the_fields_of_the_contacts(people: Path) -> None:
     assert "produkt" not in said
 
 
+def test_check_looks_at_the_database_too(shop: Path) -> None:
+    text = (shop / "config.yaml").read_text()
+    (shop / "config.yaml").write_text(text.replace("sqlite:///data/sequencer.db", "mysql://host/name"))
+    assert "config.yaml:1:11: the database must be sqlite:///" in run("check", code=1)
+    (shop / "config.yaml").write_text(text)
+    (shop / "data").mkdir()
+    (shop / "data" / "sequencer.db").write_text("this is no database " * 100)
+    said = run("check")
+    assert "config.yaml:1:11: warning: cannot open sqlite:///" in said
+    assert "not a database" in said
+
+
 def test_connect_needs_the_passwords(shop: Path) -> None:
     said = run("check", "--connect", code=1)
     assert "MARK_PASSWORD is not set" in said

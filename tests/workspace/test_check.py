@@ -372,3 +372,59 @@ def test_a_hundred_sequences_load(tmp_path: Path) -> None:
     loaded = load(folder, ENVIRON)
     assert loaded.workspace is not None
     assert len(loaded.workspace.sequences) >= 100
+
+
+# Several at once ----------------------------------------------------------------------------------
+
+
+def test_a_mistake_in_the_shape_hides_no_name_that_leads_nowhere(tmp_path: Path) -> None:
+    text = """\
+from: [marc, mark]
+wen: 1
+steps:
+  - {step: hello, email: [helo, hello]}
+  - {step: on, go_to: sid}
+branches:
+  side:
+    - {step: inside, email: hllo, when: 1 day later}
+back_off: {after: 10 dyas, email: helo2, then: {move_to: planet}}
+on_reply:
+  question: {go_to: side}
+  interested: {go_to: asides}
+  not_now: {snooze: until they say, otherwise: 30 days, then: hi}
+"""
+    found = problems_of(write_workspace(tmp_path, sequences={"plan": text}))
+    words = ("marc", "wen", "helo,", "sid}", "hllo", "10 dyas", "helo2", "planet", "asides", "hi}")
+    assert sorted((p.line, p.column) for p in found) == sorted(place(text, word) for word in words)
+    assert all(p.severity == "error" and p.hint for p in found)
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("{first_name}", "first_name"),
+        ("{ product }", "product"),
+        ("<<First_Name>>", "first_name"),
+        ("*|FNAME|*", "fname"),
+        ("%%company%%", "company"),
+        ("[first_name]", "first_name"),
+    ],
+)
+def test_variables_of_other_programs_are_not_sent_as_they_stand(tmp_path: Path, written: str, name: str) -> None:
+    text = f'---\nsubject: "A word for {written}"\n---\nDear {{{{ first_name }}}},\n\nhello {written}\n'
+    found = problems_of(write_workspace(tmp_path, templates={"hello": text}))
+    assert [(p.line, p.code) for p in found] == [(2, "no-variable"), (6, "no-variable")]
+    assert [p.column for p in found][1] == 7
+    assert {p.hint for p in found} == {f"write {{{{ {name} }}}}"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{# {first_name} #} hello {{ '{first_name}' }}",
+        "[our page](https://example.com) and [1], {1}, {a b}, 50%%, a << b >> 2",
+    ],
+)
+def test_other_brackets_are_left_alone(tmp_path: Path, text: str) -> None:
+    letter = f"---\nsubject: x\n---\n{{{{ first_name }}}} {text}\n"
+    assert "no-variable" not in codes(problems_of(write_workspace(tmp_path, templates={"hello": letter})))
