@@ -40,6 +40,10 @@ def _contact_mistakes(draft: Draft, config: Config) -> Iterator[Problem]:
         hint = "write contacts: {timezone: America/Denver}"
         message = "contacts without a zone of their own are taken to live by UTC"
         yield document.problem(("contacts",), "no-timezone", message, hint, severity="warning")
+    for key in ("notify", "web"):
+        if (key,) in document.keys:
+            message = f"`{key}` does nothing in this version; `sequencer threads` tells who answered"
+            yield document.problem((key,), "not-yet", message, "leave it out", key=True, severity="warning")
     for key, value in (("name", config.company.name), ("address", config.company.address)):
         if not value.strip():
             message = f"the {key} of your company is empty; every mail must show it"

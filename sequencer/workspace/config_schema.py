@@ -388,12 +388,14 @@ class ConfigFile(Strict):
         description="A touch leaves within this after its due time (default 30 minutes), never past the hours; or off.",
     )
     notify: OneOrMore = Field(
-        ("mailto",), description="Where the rep is told about answers: Apprise URLs; mailto is the rep's own address."
+        ("mailto",),
+        description="Where the rep will be told of answers (Apprise URLs; mailto: their own address). Not used yet.",
     )
-    web: WebFile | None = Field(None, description="The rep's desk in the browser; without it there is none.")
+    web: WebFile | None = Field(None, description="The rep's desk in the browser. Not used yet.")
     reader: ReaderFile | None = Field(
         None, description="A second opinion on what people write; without it the rules alone read the inbox."
     )
     apply: Literal["auto", "manual"] = Field(
-        "auto", description="auto: a saved change that checks clean goes live at once. manual: it waits for your yes."
+        "auto",
+        description="auto: a saved change that checks clean goes live at once. manual: when `run` is started anew.",
     )

@@ -8,7 +8,7 @@ while a missing one would be read as "never left".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -35,14 +35,18 @@ class Provider:
     password: str = "an app password, made in the security settings of the account"  # noqa: S105 (words for people)
 
 
-def _starttls(smtp_host: str, imap_host: str, *, fills_sent: bool = False) -> Provider:
-    return Provider(smtp_host, imap_host, smtp_port=587, smtp_tls="starttls", fills_sent=fills_sent)
+def _starttls(smtp_host: str, imap_host: str) -> Provider:
+    return Provider(smtp_host, imap_host, smtp_port=587, smtp_tls="starttls")
 
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
     {
         "gmail": Provider("smtp.gmail.com", "imap.gmail.com", fills_sent=True),
-        "microsoft365": _starttls("smtp.office365.com", "outlook.office365.com", fills_sent=True),
+        "microsoft365": replace(
+            _starttls("smtp.office365.com", "outlook.office365.com"),
+            fills_sent=True,
+            password="a token (OAuth), not a password; this version cannot get one yet",  # noqa: S106 (words for people)
+        ),
         "fastmail": Provider("smtp.fastmail.com", "imap.fastmail.com"),
         "yahoo": Provider("smtp.mail.yahoo.com", "imap.mail.yahoo.com"),
         "aol": Provider("smtp.aol.com", "imap.aol.com"),

@@ -374,6 +374,16 @@ def test_a_hundred_sequences_load(tmp_path: Path) -> None:
     assert len(loaded.workspace.sequences) >= 100
 
 
+def test_keys_that_do_nothing_yet_say_so(tmp_path: Path) -> None:
+    config = CONFIG + "notify: [mailto]\nweb: {listen: 127.0.0.1:8025}\n"
+    found = problems_of(write_workspace(tmp_path, config=config))
+    lines = config.split("\n")
+    assert [(p.line, p.severity, p.code) for p in found] == [
+        (lines.index("notify: [mailto]") + 1, "warning", "not-yet"),
+        (lines.index("web: {listen: 127.0.0.1:8025}") + 1, "warning", "not-yet"),
+    ]
+
+
 # Several at once ----------------------------------------------------------------------------------
 
 
