@@ -73,6 +73,8 @@ def main() -> None:
 def _last_words(error: Exception) -> str:
     kind = type(error)
     words = " ".join(str(error).split("\n")[0].split())[:300]
+    if "database is locked" in words:
+        return "another program is writing into the database and does not let go of it; end that, and try again"
     if kind.__module__.startswith("sqlalchemy") or kind.__module__.startswith("sqlite3"):
         return f"the database could not do this: {words or kind.__name__}\nSet {DEBUG}=1 to see the details."
     return (

@@ -57,6 +57,7 @@ class _Daemon:
     owner: str
     stations: dict[str, Station] = field(default_factory=dict)
     workers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    refused: bool = False  # the files as they are saved have mistakes
 
     @property
     def on_sqlite(self) -> bool:
@@ -196,7 +197,8 @@ async def _mind_leases(daemon: _Daemon) -> None:
             try:
                 await _mind_mailbox(daemon, name)
             except Exception as error:  # a database that is away for a moment must not end the daemon
-                daemon.tell(Note("error", name, f"the lease could not be kept: {type(error).__name__}"))
+                why = getattr(error, "orig", None) or type(error).__name__
+                daemon.tell(Note("error", name, f"the lease could not be kept, trying again: {why}"))
         await pulse(daemon.stop, RENEW_EVERY)
 
 
@@ -281,6 +283,7 @@ def _meaning(workspace: Workspace) -> tuple[object, ...]:
 
 async def _reload(daemon: _Daemon) -> None:
     loaded = await asyncio.to_thread(load, daemon.folder, daemon.environ)
+    before, daemon.refused = daemon.refused, loaded.workspace is None
     if loaded.workspace is None:
         daemon.tell(Note("warning", "", "the change is not applied, the last good version stays in force:"))
         for problem in loaded.problems:
@@ -293,6 +296,8 @@ async def _reload(daemon: _Daemon) -> None:
         daemon.tell(Note("warning", "", "the database is another one now: restart the sequencer to use it"))
         return
     if _meaning(new) == _meaning(old):
+        if before:
+            daemon.tell(Note("info", "", "the files are right again, and mean what is in force"))
         return
     if new.config.apply == "manual":
         daemon.tell(Note("info", "", "the files have changed; `apply: manual`: restart the sequencer to apply them"))

@@ -126,7 +126,7 @@ async def _try_folders(box: _Box, line: ImapLine) -> AsyncIterator[Tried]:
             message = f"the folder {name} cannot be opened: {state.reason}"
             yield Tried(name, box.problem("imap", "imap-folder", message, hint))
         else:
-            yield Tried(f"{box.mailbox.name}: the folder {name} is watched for replies ({state.exists} messages)")
+            yield Tried(f"{box.mailbox.name}: the folder {name} is watched for replies ({_messages(state.exists)})")
     for name in watched.missing:
         message = f"there is no folder {name}, so nothing would be sent"
         yield Tried(name, box.problem("imap", "imap-folder", message, hint))
@@ -138,6 +138,10 @@ async def _try_folders(box: _Box, line: ImapLine) -> AsyncIterator[Tried]:
     elif imap.sent is not None:
         message = "the server does not say which folder holds what was sent; no copies can be put there"
         yield Tried("sent", box.problem("imap", "imap-sent", message, f"name it under sent:; {hint}", warning=True))
+
+
+def _messages(number: int) -> str:
+    return "1 message" if number == 1 else f"{number} messages"
 
 
 def _listed(folders: tuple[Folder, ...]) -> str:

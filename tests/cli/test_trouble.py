@@ -13,7 +13,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import sqlalchemy.exc
 
+from sequencer.cli.main import _last_words
 from sequencer.operations.adopt import open_live
 from sequencer.operations.live import Live
 from tests.cli.shell import process, run
@@ -226,3 +228,8 @@ def test_run_ends_when_it_is_told_to(shop: Path) -> None:
     assert running.returncode == 0, err
     assert '"message": "stopped"' in out
     assert "Traceback" not in err
+
+
+def test_a_database_that_another_program_keeps(shop: Path) -> None:
+    error = sqlalchemy.exc.OperationalError("UPDATE x", {}, sqlite3.OperationalError("database is locked"))
+    assert _last_words(error).startswith("another program is writing into the database")

@@ -111,6 +111,15 @@ async def test_a_broken_change_is_refused_with_its_place_and_the_last_good_versi
         await house.ear.notes_that("sequences/quote.yaml:7:12")
         house.clock.advance(THREE_DAYS)
         await house.ear.happens("sent", 2)
+        (tmp_path / "sequences" / "quote.yaml").write_text(QUOTE)
+        await house.ear.notes_that("the files are right again")
+
+
+async def test_a_sequence_whose_file_is_gone_is_named(tmp_path: Path) -> None:
+    async with a_house(tmp_path, CARLA) as (house, _), house.running():
+        await house.ear.happens("sent")
+        (tmp_path / "sequences" / "quote.yaml").unlink()
+        await house.ear.notes_that("sequences/quote.yaml is gone")
 
 
 async def test_a_stop_in_the_middle_and_a_start_send_nothing_twice(tmp_path: Path) -> None:
