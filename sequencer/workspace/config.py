@@ -228,9 +228,16 @@ def _with_environment(
 ) -> tuple[Document, list[Problem]]:
     """The document with every `${NAME}` replaced, except secrets, which the schema reads itself.
 
-    One that is not set is a problem, or, unless `required`, stays as it is written.
+    One that is not set is a problem, or, unless `required`, stays as it is written. So is one that is a password in
+    this file and stands where it would be shown; a database's URL and `notify` are never shown.
     """
     problems: list[Problem] = []
+    secret = {
+        name
+        for place, text in _texts(document.data, ())
+        if place and _is_secret(str(place[-1]), text)
+        for name in REFERENCE.findall(text)
+    }
 
     def expand(data: Plain, route: Route) -> Plain:
         if isinstance(data, list):
@@ -240,6 +247,9 @@ def _with_environment(
         if data is None:
             return None
         for name in REFERENCE.findall(data):
+            if name in secret and route[:1] not in (("database",), ("notify",)):
+                message = f"${{{name}}} is a password in this file, and would be shown here"
+                problems.append(document.problem(route, "secret-shown", message, "write the value that belongs here"))
             if required and not environ.get(name):
                 message = f"the environment variable {name} is not set"
                 hint = "set it in the environment of the command"

@@ -13,7 +13,7 @@ from sequencer.core.pace import Limits
 from sequencer.workspace.config import Config, read_config
 from sequencer.workspace.providers import FOLDERS, PROVIDERS
 from sequencer.workspace.source import Problem
-from tests.workspace.folders import REPOSITORY
+from tests.workspace.folders import CONFIG, ENVIRON, REPOSITORY
 
 SECRET = "tr0ub4dor&3-not-to-be-seen"
 NOWHERE = Path("/nowhere")
@@ -293,3 +293,13 @@ def test_a_model_on_this_machine_needs_neither_tls_nor_key() -> None:
     assert config is not None, problems
     assert config.reader is not None
     assert (config.reader.key, config.reader.timeout) == (None, 10.0)
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_password_does_not_stand_where_it_would_be_shown(required: bool) -> None:
+    text = CONFIG.replace("host: imap.flatheadrv.example", 'host: "${MARK_PASSWORD}"')
+    document, config, problems = read_config(text, Path("/nowhere"), ENVIRON, secrets_required=required)
+    assert config is None
+    assert [(p.code, p.line) for p in problems] == [("secret-shown", CONFIG[: CONFIG.index("imap:")].count("\n") + 1)]
+    assert ENVIRON["MARK_PASSWORD"] not in repr(problems)
+    assert document.file == "config.yaml"
