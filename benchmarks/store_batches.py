@@ -58,7 +58,7 @@ async def enroll(database: Database, first: int, count: int, wake_at: datetime) 
 async def one_batch(work: Work, size: int) -> int:
     """What the sending pipeline asks of the store for up to `size` messages; returns how many there were."""
     async with work.database.read() as conn:
-        due = await agenda.due(conn, MAILBOX, NOW, size)
+        due = (await agenda.due(conn, MAILBOX, NOW, size)).standings
         people = await contacts.by_ids(conn, [seen.enrollment.contact_id for seen in due])
         await contacts.last_touch_of(conn, people)
     async with work.database.begin() as conn:

@@ -82,14 +82,19 @@ class _Outcome:
 async def advance(live: Live, mailbox: str, now: datetime, limit: int) -> Advance:
     """Bring everybody of a mailbox who is due at `now` as far as they get without a message, `limit` at most."""
     async with live.database.read() as conn:
-        due = await agenda.due(conn, mailbox, now, limit)
+        due, unreadable = await agenda.due(conn, mailbox, now, limit)
     try:
         result = await _advance(live, due, now)
     except Exception as error:
         if is_outage(error):
             raise
         result = await _one_by_one(live, due, now)
-    result.more = len(due) == limit
+    if unreadable:
+        async with live.database.begin() as conn:
+            for row in unreadable:
+                await agenda.lay_aside(conn, mailbox, row, now)
+                result.happenings.append(Happening("set_aside", now, mailbox, row.enrollment_id, detail=row.error))
+    result.more = len(due) + len(unreadable) == limit
     result.ready.sort(key=lambda ready: ready.action.due_at)
     return result
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, bindparam, case, func, literal, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -42,6 +42,21 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An enrollment whose row does not hold one, and why."""
+
+    enrollment_id: int
+    error: str
+
+
+class Due(NamedTuple):
+    """Whose time has come, and the rows among them that nobody can read."""
+
+    standings: list[Standing]
+    unreadable: list[Unreadable]
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """How much of a mailbox is due (held ones not counted) and how much is held."""
 
@@ -49,11 +64,8 @@ class Load:
     held: int
 
 
-async def due(conn: AsyncConnection, mailbox: str, now: datetime, limit: int) -> list[Standing]:
-    """The enrollments of a mailbox whose time has come, the longest waiting first.
-
-    One whose row cannot be understood is set aside, so that it never stops the others.
-    """
+async def due(conn: AsyncConnection, mailbox: str, now: datetime, limit: int) -> Due:
+    """The enrollments of a mailbox whose time has come, the longest waiting first, `limit` rows at most."""
     found = await conn.execute(
         select(*STANDING)
         .where(_t.mailbox == mailbox, _t.wake_at <= now, _IS_DUE)
@@ -61,20 +73,22 @@ async def due(conn: AsyncConnection, mailbox: str, now: datetime, limit: int) ->
         .limit(limit)
     )
     standings: list[Standing] = []
+    unreadable: list[Unreadable] = []
     for row in found.all():
         try:
             standings.append(standing_of(row))
         except (KeyError, TypeError, ValueError) as error:
-            await _lay_aside(conn, mailbox, row.id, f"{type(error).__name__}: {error}", now)
-    return standings
+            unreadable.append(Unreadable(row.id, f"its row cannot be read: {type(error).__name__}: {error}"))
+    return Due(standings, unreadable)
 
 
-async def _lay_aside(conn: AsyncConnection, mailbox: str, enrollment_id: int, error: str, now: datetime) -> None:
-    reason = f"set aside: its row cannot be read: {error}"
-    await set_aside.add(conn, mailbox, f"enrollment {enrollment_id}", reason, now)
+async def lay_aside(conn: AsyncConnection, mailbox: str, row: Unreadable, now: datetime) -> None:
+    """Keep the error of a row that cannot be read, and do not look at it again: it must never stop the others."""
+    reason = f"set aside: {row.error}"
+    await set_aside.add(conn, mailbox, f"enrollment {row.enrollment_id}", reason, now)
     await conn.execute(
         update(tables.enrollments)
-        .where(_t.id == enrollment_id)
+        .where(_t.id == row.enrollment_id)
         .values(wake_at=None, held_reason=reason, held_since=now)
     )
 

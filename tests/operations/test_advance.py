@@ -9,13 +9,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from sequencer.core import events as e
 from sequencer.core.model import GoTo, Status, Step
 from sequencer.operations import tasks
 from sequencer.operations.advance import HELD_AGAIN, Advance, advance
 from sequencer.operations.record import change
-from sequencer.store import agenda, contacts, enrollments, mailboxes, set_aside, suppressions
+from sequencer.store import agenda, contacts, enrollments, mailboxes, set_aside, suppressions, tables
 from sequencer.store.database import Database
 from sequencer.store.enrollments import Change
 from sequencer.store.mailboxes import MailboxState
@@ -284,7 +285,7 @@ async def test_who_was_changed_in_between_is_left_to_the_next_look(desk: Desk) -
     await desk.adopt(calls=CALLS)
     (anna,) = await desk.enroll(ANNA, sequence="calls")
     async with desk.live.database.read() as conn:
-        (seen,) = await agenda.due(conn, "mark", desk.now, 10)
+        (seen,) = (await agenda.due(conn, "mark", desk.now, 10)).standings
     await change(desk.live, anna.id, desk.now, lambda _: (e.Paused(at=desk.now, reason="by hand"),))
     stale = Change(seen.enrollment, replace(seen.enrollment, version=2), (e.Resumed(at=desk.now),), "", desk.now)
     async with desk.live.database.begin() as conn:
@@ -321,3 +322,19 @@ async def test_an_attempt_places_somebody_in_the_live_file(desk: Desk, outcome: 
         desk.peer.once("end", Say("451 4.3.0 Later"))
     await desk.turn()
     assert (await desk.enrollment(ANNA)).definition == desk.live.workspace.sequences["plan"].version
+
+
+async def test_a_row_that_cannot_be_understood_is_set_aside_and_the_others_go_on(desk: Desk) -> None:
+    await desk.enroll(ANNA, BEN)
+    anna = await desk.enrollment(ANNA)
+    async with desk.live.database.begin() as conn:
+        ours = tables.enrollments.c
+        await conn.execute(update(tables.enrollments).where(ours.id == anna.id).values(state={"status": 7}))
+    sent = await desk.turn()
+    assert sent.count == len(desk.received(BEN)) == 1
+    async with desk.live.database.read() as conn:
+        (aside,) = await set_aside.listing(conn)
+    assert aside.what == f"enrollment {anna.id}"
+    assert (await desk.turn()).count == 0
+    async with desk.live.database.read() as conn:
+        assert len(await set_aside.listing(conn)) == 1

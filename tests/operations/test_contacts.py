@@ -143,15 +143,17 @@ async def test_changed_fields_wake_whoever_waits_for_them(live: Live, tmp_path: 
     (anna,) = await entered(live, "birthday", "anna@example.com")
     later = MONDAY + timedelta(hours=1)
     async with live.database.read() as conn:
-        assert await agenda.due(conn, anna.mailbox, later, 10) != []  # held: there is no birthday
+        assert (await agenda.due(conn, anna.mailbox, later, 10)).standings != []  # held: there is no birthday
     async with live.database.begin() as conn:
-        (standing,) = await agenda.due(conn, anna.mailbox, later, 10)
+        (standing,) = (await agenda.due(conn, anna.mailbox, later, 10)).standings
         await agenda.sleep_many(conn, [agenda.Sleep(standing, MONDAY + timedelta(days=1))])
     path = tmp_path / "more.csv"
     path.write_text("email,birthday\nanna@example.com,1980-05-04\n")
     assert isinstance(await import_file(live, path, later), Imported)
     async with live.database.read() as conn:
-        assert [standing.enrollment.id for standing in await agenda.due(conn, anna.mailbox, later, 10)] == [anna.id]
+        assert [standing.enrollment.id for standing in (await agenda.due(conn, anna.mailbox, later, 10)).standings] == [
+            anna.id
+        ]
 
 
 # Enrolling ----------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ async def test_what_the_daemon_found_when_it_tried_is_shown(live: Live) -> None:
     later = TUESDAY_0930 + timedelta(minutes=5)
     await read_inbox(live, anna.mailbox, later)
     async with live.database.begin() as conn:
-        (standing,) = await agenda.due(conn, anna.mailbox, later, 10)
+        (standing,) = (await agenda.due(conn, anna.mailbox, later, 10)).standings
         hold = Sleep(standing, later + timedelta(hours=1), "the template thanks needs first_name", None, later)
         await agenda.sleep_many(conn, [hold])
     (way,) = (await explained(live, later))["enrollments"]
@@ -201,7 +201,7 @@ async def test_status_counts_what_is_due_held_sent_and_in_doubt(live: Live) -> N
     later = TUESDAY_0930 + timedelta(minutes=5)
     await read_inbox(live, "mark", later)
     async with live.database.begin() as conn:
-        standings = await agenda.due(conn, "mark", later, 10)
+        standings = (await agenda.due(conn, "mark", later, 10)).standings
         assert len(standings) == 4
         await agenda.sleep_many(conn, [Sleep(standings[0], later, "no first_name", None, later)])
         lease = await mailboxes.take(conn, "mark", "a daemon", 60)
@@ -356,7 +356,7 @@ async def test_a_missing_variable_is_told_with_the_way_out(live: Live) -> None:
     await read_inbox(live, anna.mailbox, TUESDAY_0930)
     reason = "the template thanks needs product"
     async with live.database.begin() as conn:
-        (standing,) = await agenda.due(conn, anna.mailbox, TUESDAY_0930, 5)
+        (standing,) = (await agenda.due(conn, anna.mailbox, TUESDAY_0930, 5)).standings
         await agenda.sleep_many(conn, [Sleep(standing, None, reason, hold_since=TUESDAY_0930)])
     async with live.database.read() as conn:
         found = await why(conn, live, ANNA, TUESDAY_0930)
