@@ -21,9 +21,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import aiosmtplib
+from sink import serve
 
 from sequencer.mail.accounts import SmtpAccount
-from sequencer.operations.adopt import Unusable, open_live
+from sequencer.operations.adopt import put_in_force
 from sequencer.operations.advance import advance
 from sequencer.operations.enrollments import enroll
 from sequencer.operations.lines import MOST_LINES, Lines
@@ -31,6 +32,7 @@ from sequencer.operations.live import Live
 from sequencer.operations.send import Office, send
 from sequencer.store import contacts, mailboxes
 from sequencer.store.contacts import Incoming
+from sequencer.workspace.workspace import load
 
 ROUNDS = 5
 NOW = datetime(2026, 11, 30, 16, 0, tzinfo=UTC)
@@ -68,49 +70,6 @@ Hello {{ first_name }},
 )
 
 
-class Sink(asyncio.Protocol):
-    """Accepts everything, as fast as possible."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._buffer = b""
-        self._body = False
-        transport.write(b"220 sink\r\n")
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while self._buffer:
-            line, found, rest = self._buffer.partition(b"\r\n.\r\n" if self._body else b"\r\n")
-            if not found:
-                return
-            self._buffer = rest
-            self._transport.write(self._answer(line))
-
-    def _answer(self, line: bytes) -> bytes:
-        if self._body:
-            self._body = False
-            return b"250 2.0.0 queued\r\n"
-        word = line[:4].upper()
-        if word == b"DATA":
-            self._body = True
-            return b"354 go on\r\n"
-        if word == b"EHLO":
-            return b"250-sink\r\n250 SIZE 10000000\r\n"
-        return b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n"
-
-
-def serve(ready: multiprocessing.connection.Connection) -> None:
-    """The sink's process: tells its port, and serves until it is ended."""
-
-    async def run() -> None:
-        server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0)
-        ready.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(run())
-
-
 async def bare(port: int, count: int, data: bytes) -> float:
     """Messages a second by aiosmtplib alone, over as many connections."""
     left = iter(range(count))
@@ -137,8 +96,10 @@ async def open_workspace(folder: Path) -> Live:
     (folder / "config.yaml").write_text(CONFIG)
     (folder / "sequences" / "plan.yaml").write_text(PLAN)
     (folder / "templates" / "first.md").write_text(TEMPLATE)
-    live = await open_live(folder, {"MARK_PASSWORD": "none"}, NOW)
-    assert not isinstance(live, Unusable), live
+    loaded = load(folder, {"MARK_PASSWORD": "none"})
+    assert loaded.workspace is not None, loaded.problems
+    live = await put_in_force(loaded.workspace, NOW)
+    assert isinstance(live, Live), live
     return live
 
 

@@ -23,7 +23,7 @@ from sequencer.daemon.clock import Clock, SystemClock, pulse
 from sequencer.daemon.mailbox_worker import Station, work, work_once
 from sequencer.daemon.telling import Note, Told
 from sequencer.daemon.watcher import watch_inbox
-from sequencer.operations.adopt import Unusable, adopt, open_live
+from sequencer.operations.adopt import Unusable, adopt, put_in_force
 from sequencer.operations.live import Live
 from sequencer.store import agenda, mailboxes
 from sequencer.store.claim import AlreadyClaimed, Claim, claim_file
@@ -79,11 +79,14 @@ async def run(
     Returns why it could not start, or None after an orderly end.
     """
     clock = clock or SystemClock()
-    claim = _claim(folder, environ)
+    loaded = load(folder, environ)
+    if loaded.workspace is None:
+        return Unusable(loaded.problems)
+    claim = _claim(loaded.workspace)
     if isinstance(claim, Unusable):
         return claim
     try:
-        live = await open_live(folder, environ, clock.now())
+        live = await put_in_force(loaded.workspace, clock.now())
         if isinstance(live, Unusable):
             return live
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -97,12 +100,9 @@ async def run(
     return None
 
 
-def _claim(folder: Path, environ: Mapping[str, str]) -> Claim | Unusable:
-    loaded = load(folder, environ)
-    if loaded.workspace is None:
-        return Unusable(loaded.problems)
+def _claim(workspace: Workspace) -> Claim | Unusable:
     try:
-        claim = claim_file(loaded.workspace.database_url)
+        claim = claim_file(workspace.database_url)
     except CannotOpen as error:
         return Unusable(reason=str(error))
     if isinstance(claim, AlreadyClaimed):

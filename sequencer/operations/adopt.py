@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from sequencer.operations.live import Live
 from sequencer.store import agenda, definitions, mailboxes, migrate
 from sequencer.store.database import CannotOpen, Database
 from sequencer.store.secrets import signing_key
 from sequencer.workspace.source import Problem
-from sequencer.workspace.workspace import Workspace, load
+from sequencer.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +21,25 @@ class Unusable:
     reason: str = ""
 
 
-async def open_live(folder: Path, environ: Mapping[str, str], now: datetime) -> Live | Unusable:
-    """Load the workspace, bring its database up to date, and put the workspace in force."""
-    loaded = load(folder, environ)
-    if loaded.workspace is None:
-        return Unusable(loaded.problems)
+async def put_in_force(workspace: Workspace, now: datetime) -> Live | Unusable:
+    """Bring the database of a loaded workspace up to date, and put the workspace in force."""
+    database = await open_database(workspace)
+    if isinstance(database, Unusable):
+        return database
+    async with database.begin() as conn:
+        live = Live(database, workspace, await signing_key(conn))
+    await adopt(live, workspace, now)
+    return live
+
+
+async def open_database(workspace: Workspace) -> Database | Unusable:
+    """The database of a workspace, with the migrations that were missing."""
+    url = workspace.database_url
     try:
-        url = loaded.workspace.database_url
         await migrate.upgrade(url)
-        database = await Database.open(url)
+        return await Database.open(url)
     except CannotOpen as error:
         return Unusable(reason=str(error))
-    async with database.begin() as conn:
-        live = Live(database, loaded.workspace, await signing_key(conn))
-    await adopt(live, loaded.workspace, now)
-    return live
 
 
 async def adopt(live: Live, workspace: Workspace, now: datetime) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Opening a workspace for one command: the database brought up to date, the files loaded, nothing put in force.
 
-The daemon puts a workspace in force (`adopt.open_live`); a command only looks and records what somebody decided. While
-a sequence or a template has a mistake, the daemon goes on with what it has, and so do the commands: nobody shall have
-to wait with `stop` or `suppress` until somebody else has mended a file.
+The daemon puts a workspace in force (`adopt.put_in_force`); a command only looks and records what somebody decided.
+While a sequence or a template has a mistake, the daemon goes on with what it has, and so do the commands: nobody shall
+have to wait with `stop` or `suppress` until somebody else has mended a file.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sequencer.operations.adopt import Unusable
+from sequencer.operations.adopt import Unusable, open_database
 from sequencer.operations.live import Live
-from sequencer.store import definitions, migrate
-from sequencer.store.database import CannotOpen, Database
+from sequencer.store import definitions
 from sequencer.store.secrets import signing_key
 from sequencer.workspace.workspace import Workspace, load, load_sequence_text, load_what_is_right
 
@@ -36,7 +35,7 @@ async def opened(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[Live
         yield Unusable(loaded.problems)
         return
     workspace, broken = right
-    database = await _database(workspace)
+    database = await open_database(workspace)
     if isinstance(database, Unusable):
         yield database
         return
@@ -59,12 +58,3 @@ async def _with_earlier(conn: AsyncConnection, workspace: Workspace, broken: Col
         if text is not None and sequence is not None:
             sequences[name], sources[name] = sequence, text
     return replace(workspace, sequences=sequences, sources=sources)
-
-
-async def _database(workspace: Workspace) -> Database | Unusable:
-    url = workspace.database_url
-    try:
-        await migrate.upgrade(url)
-        return await Database.open(url)
-    except CannotOpen as error:
-        return Unusable(reason=str(error))

@@ -12,10 +12,10 @@ import pytest
 
 from sequencer.core import events as e
 from sequencer.inbox.kinds import Kind
-from sequencer.operations.adopt import open_live
 from sequencer.operations.live import Live
 from sequencer.store import tasks
 from tests.cli.shell import data, outcome, run
+from tests.in_force import open_live
 from tests.operations.shop import MONDAY, answered, happen, mailed, of_contact
 
 ANNA, BEN, CARA = "anna@example.com", "ben@example.org", "cara@example.net"

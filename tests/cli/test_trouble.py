@@ -16,9 +16,9 @@ import pytest
 import sqlalchemy.exc
 
 from sequencer.cli.main import _last_words
-from sequencer.operations.adopt import open_live
 from sequencer.operations.live import Live
 from tests.cli.shell import process, run
+from tests.in_force import open_live
 from tests.operations.shop import MONDAY
 
 COMMANDS = [

@@ -18,7 +18,7 @@ from sequencer.core.events import Paused
 from sequencer.core.model import Enrollment, Status
 from sequencer.daemon.mailbox_worker import Station, take_turn, work, work_once
 from sequencer.operations import tasks
-from sequencer.operations.adopt import Unusable, adopt, open_live
+from sequencer.operations.adopt import Unusable, adopt
 from sequencer.operations.enrollments import Entered, enroll
 from sequencer.operations.explain import Explanation, why
 from sequencer.operations.live import Live
@@ -28,6 +28,7 @@ from sequencer.store.contacts import Incoming
 from sequencer.store.mailboxes import MailboxState
 from sequencer.workspace.workspace import load
 from tests.clock import PATIENCE, Ear
+from tests.in_force import open_live
 from tests.operations.desk import CONFIG, DAY, HOUR, MONDAY, TEMPLATES, write
 from tests.pymap_server import PymapServer
 from tests.smtp_peer import Drop, Say, SmtpPeer

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sequencer.operations.adopt import Unusable, adopt, open_live
+from sequencer.operations.adopt import Unusable, adopt
 from sequencer.operations.live import Live
 from sequencer.store import definitions, mailboxes
 from sequencer.store.database import Database
+from tests.in_force import open_live
 from tests.operations.desk import ANNA, BEN, CONFIG, DAY, HOUR, MONDAY, PLAN, TEMPLATES, Desk, a_desk, loaded, write
 
 
