@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from sequencer.cli.context import BY, Json, print_json, problem_found, with_live, wrong_use
+from sequencer.cli.steering import going_json
 from sequencer.cli.text import columns, instant, paragraph, say
 
 if TYPE_CHECKING:
@@ -74,18 +75,7 @@ def _corrected_json(found: Corrected, ahead: dict[int, str]) -> dict[str, Any]:
         "changed": found.changed,
         "suppressed": found.suppressed,
         "lifted": found.lifted,
-        "enrollments": [
-            {
-                "contact": one.email,
-                "id": going.id,
-                "sequence": going.sequence,
-                "status": str(going.status),
-                "reason": going.reason,
-                "next": ahead[going.id],
-            }
-            for one in found.turned
-            for going in [one.onto or one.enrollment]
-        ],
+        "enrollments": [going_json(one, ahead) for one in found.turned],
     }
 
 

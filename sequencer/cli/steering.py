@@ -186,6 +186,11 @@ def _json(one: Turned | Kept, ahead: dict[int, str]) -> dict[str, Any]:
 
     if isinstance(one, Kept):
         return {"contact": one.email, "refused": one.reason}
+    return going_json(one, ahead)
+
+
+def going_json(one: Turned, ahead: dict[int, str]) -> dict[str, Any]:
+    """Where somebody stands after a turn, and what is next; where they moved on, the new place."""
     going = one.onto or one.enrollment
     return {
         "contact": one.email,

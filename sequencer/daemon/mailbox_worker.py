@@ -75,7 +75,6 @@ class Turn:
     """What one turn came to: `again` when there is more to do at once."""
 
     again: bool = False
-    sent: int = 0
 
 
 async def work(station: Station) -> None:
@@ -252,7 +251,7 @@ async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -
     turns = await whose_turn(live, queue, step.ready, room, now, more=step.more)
     if turns.going and station.lines is not None:
         office = Office(mailbox, station.lease, station.lines, station.stop.is_set)
-        _take_in(station, await send(live, office, turns.going, now), turn, now)
+        _take_in(station, await send(live, office, turns.going, now), now)
         await look(live, station.name, mailbox.limits, queue, now)
     if turns.waiting and queue.pace.count is not None:
         await let_wait(live, queue, turns.waiting, now)
@@ -260,8 +259,7 @@ async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -
     turn.again = unfinished and not station.troubles
 
 
-def _take_in(station: Station, sent: Sent, turn: Turn, now: datetime) -> None:
-    turn.sent = sent.count
+def _take_in(station: Station, sent: Sent, now: datetime) -> None:
     for happening in sent.happenings:
         station.tell(happening)
     station.lost = station.lost or sent.lost is not None

@@ -105,10 +105,6 @@ class Story:
         if text:
             self.tell(now, TROUBLE if told.what == "set_aside" else DAEMON, told.contact or told.mailbox, text)
 
-    def heading(self, text: str) -> None:
-        """A paragraph between the lines."""
-        self._console.print(Text(f"\n{text}"))
-
     def table(self, title: str, standings: Sequence[Standing]) -> None:
         """Who is where, and why."""
         table = Table(

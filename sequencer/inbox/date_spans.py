@@ -153,15 +153,20 @@ def week_of_day(_: Scene, row: Row) -> Piece | None:
     return span_piece(days, "week")
 
 
+def _year_named(row: Row, scene: Scene) -> int | None:
+    """The year that is written beside, or meant by "next year"."""
+    period = first_of(row, "P")
+    if period and period.first and period.unit == "year":
+        return period.first.year
+    return written_year(row, scene, after=len(row))
+
+
 def season_named(scene: Scene, row: Row) -> Piece | None:
     """ "in the spring", "next summer"."""
     season = first_of(row, "s")
     if season is None:
         return None
-    year = written_year(row, scene, after=len(row))
-    period = first_of(row, "P")
-    if period and period.first and period.unit == "year":
-        year = period.first.year
+    year = _year_named(row, scene)
     if year:
         return _season_piece(season.number, calendar.season_span(season.number, year))
     last = first_of(row, "L") is not None
@@ -191,10 +196,7 @@ def feast_named(scene: Scene, row: Row) -> Piece | None:
     name = first_of(row, "h")
     if name is None:
         return None
-    year = written_year(row, scene, after=len(row))
-    period = first_of(row, "P")
-    if period and period.first and period.unit == "year":
-        year = period.first.year
+    year = _year_named(row, scene)
     if year:
         return day_piece(calendar.feast(name.unit, year))
     coming = [

@@ -182,24 +182,28 @@ async def _with_task(conn: AsyncConnection, outcome: _Outcome, action: CreateTas
     return replace(outcome, enrollment=after, events=(*outcome.events, event), decision=decision)
 
 
-def _change(outcome: _Outcome, now: datetime) -> Change:
-    match outcome.decision:
+def look_again(decision: Decision, now: datetime) -> datetime | None:
+    """When somebody is to be decided on anew; None: not before something happens."""
+    match decision:
         case Wait(until=until):
-            wake_at = until
+            return until
         case Held(until=until):
-            wake_at = until or now + HELD_AGAIN
+            return until or now + HELD_AGAIN
         case _:
-            wake_at = now
-    seen = outcome.seen
+            return now
+
+
+def _change(outcome: _Outcome, now: datetime) -> Change:
+    seen, wake_at = outcome.seen, look_again(outcome.decision, now)
     return Change(seen.enrollment, outcome.enrollment, outcome.events, outcome.definition, wake_at, seen.wakes)
 
 
 def _sleep(outcome: _Outcome, now: datetime) -> Sleep | None:
     match outcome.decision:
-        case Wait(until=until):
-            return Sleep(outcome.seen, until)
+        case Wait():
+            return Sleep(outcome.seen, look_again(outcome.decision, now))
         case Held(reason=reason, until=until):
-            return Sleep(outcome.seen, until or now + HELD_AGAIN, reason, until, now)
+            return Sleep(outcome.seen, look_again(outcome.decision, now), reason, until, now)
         case _:
             return None
 

@@ -12,11 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core import events as e
 from sequencer.core.decide import allowed, evolve
-from sequencer.core.decisions import Held, Wait
 from sequencer.core.model import Enrollment
 from sequencer.mail.accounts import Unreachable
 from sequencer.mail.smtp import Delivered, Doubtful, Outcome, Refused
-from sequencer.operations.advance import HELD_AGAIN, happening_of
+from sequencer.operations.advance import happening_of, look_again
 from sequencer.operations.facts import Question, answer, gather
 from sequencer.operations.happenings import Happening
 from sequencer.operations.letters import Prepared
@@ -253,9 +252,8 @@ async def _record(
     changes = []
     for one, (after, events) in zip(ended, folded, strict=True):
         question = asked[after.id] if one.question is None else _carried_on(one.question, after, events, now)
-        changes.append(
-            Change(one.enrollment, after, events, one.definition, _next_look(question, after, now), one.wakes)
-        )
+        wake_at = look_again(answer(question, after, now), now)
+        changes.append(Change(one.enrollment, after, events, one.definition, wake_at, one.wakes))
     await enrollments.append_many(conn, [change for change in changes if change.events], locked)
     others = [Alias(i, one.enrollment.id, "smtp answer", one.attempt) for one in ended for i in one.other_ids]
     await aliases.add_many(conn, others)
@@ -283,16 +281,6 @@ def _carried_on(question: Question, after: Enrollment, events: Sequence[e.Event]
     if after.definition == sequence.version:
         facts = replace(facts, earlier=None, edited_at=None)
     return replace(question, facts=replace(facts, last_touch_to_contact=touch))
-
-
-def _next_look(question: Question, after: Enrollment, now: datetime) -> datetime | None:
-    match answer(question, after, now):
-        case Wait(until=until):
-            return until
-        case Held(until=until):
-            return until or now + HELD_AGAIN
-        case _:
-            return now
 
 
 def _fold(one: Ended) -> tuple[Enrollment, tuple[e.Event, ...]]:

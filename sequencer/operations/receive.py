@@ -38,6 +38,7 @@ from sequencer.operations.matching import (
 )
 from sequencer.operations.opinion import Opinion
 from sequencer.operations.record import Refusal, change_in
+from sequencer.operations.suppression import first_words, reason_to_suppress
 from sequencer.operations.understanding import understand
 from sequencer.operations.weighing import weigh
 from sequencer.store import contacts, enrollments, messages, suppressions, tasks
@@ -176,8 +177,7 @@ class _Case:
 async def _hear(conn: AsyncConnection, case: _Case, receipt: Receipt) -> None:
     unwanted = case.reading.kind is Kind.UNSUBSCRIBE
     if unwanted:
-        reason = f"they asked on {case.at:%Y-%m-%d}: {_first_words(case.reading.text)}"
-        await suppressions.add(conn, case.contact.email, reason, f"message {case.message}", case.now)
+        await _suppress(conn, case, case.contact)
     others = [other.id for other in await enrollments.active_of(conn, case.contact.id)]
     await _apply(conn, case, case.found.enrollment.id, lambda en: _reply_events(case, en), case.contact, receipt)
     elsewhere = f"they replied in {case.found.enrollment.sequence}"
@@ -198,8 +198,7 @@ async def _hear_another(conn: AsyncConnection, case: _Case, receipt: Receipt) ->
         return
     unwanted = case.reading.kind is Kind.UNSUBSCRIBE
     if unwanted:
-        reason = f"they asked on {case.at:%Y-%m-%d}: {_first_words(case.reading.text)}"
-        await suppressions.add(conn, sender.email, reason, f"message {case.message}", case.now)
+        await _suppress(conn, case, sender)
     reason = f"they replied in the thread of {case.contact.email}"
     for other in await enrollments.active_of(conn, sender.id):
         make = _stop if unwanted else partial(_pause, reason=reason)
@@ -282,8 +281,7 @@ async def pause_unread(conn: AsyncConnection, live: Live, raw: bytes, now: datet
 
 async def _notice(conn: AsyncConnection, case: _Case, receipt: Receipt) -> None:
     if case.plan is not None and isinstance(reaction_to(case.plan, case.heard), Suppress):
-        reason = f"{case.reading.kind.replace('_', ' ')} on {case.at:%Y-%m-%d}: {case.reading.evidence}"
-        await suppressions.add(conn, case.contact.email, reason, f"message {case.message}", case.now)
+        await _suppress(conn, case, case.contact)
         for other in await enrollments.active_of(conn, case.contact.id):
             if other.id != case.found.enrollment.id:
                 await _apply(conn, case, other.id, partial(_stop, case), case.contact, receipt)
@@ -344,6 +342,12 @@ async def _apply(
             await move_on(conn, case.live, after, event.to, case.now)
 
 
+async def _suppress(conn: AsyncConnection, case: _Case, contact: Contact) -> None:
+    reading = case.reading
+    reason = reason_to_suppress(str(reading.kind), case.at, reading.text, reading.evidence)
+    await suppressions.add(conn, contact.email, reason, f"message {case.message}", case.now)
+
+
 async def _to_the_desk(
     conn: AsyncConnection, live: Live, arrival: Arrival, mail: Mail, reading: Reading, clues: Clues, now: datetime
 ) -> Receipt:
@@ -353,7 +357,7 @@ async def _to_the_desk(
         return Receipt()
     message = await messages.record(conn, _message(arrival, mail, reading, None), now)
     if reading.kind is Kind.UNSUBSCRIBE and not isinstance(message, Known):
-        await suppressions.add(conn, contact.email, _first_words(reading.text), f"message {message}", now)
+        await suppressions.add(conn, contact.email, first_words(reading.text), f"message {message}", now)
     return Receipt()
 
 
@@ -386,8 +390,3 @@ def _message(arrival: Arrival, mail: Mail, reading: Reading, found: Match | None
 def _calendar(case: _Case) -> Calendar:
     assert case.plan is not None
     return calendar_for(case.contact, case.plan, case.arrival.mailbox)
-
-
-def _first_words(text: str) -> str:
-    words = " ".join(text.split())
-    return words if len(words) <= 80 else f"{words[:79]}…"

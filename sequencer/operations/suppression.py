@@ -91,8 +91,13 @@ def reason_to_suppress(kind: str, at: datetime, text: str, evidence: str) -> str
     """Why a received message suppresses its writer, with its first words or what the notice says."""
     if kind != "unsubscribe":
         return f"{kind.replace('_', ' ')} on {at:%Y-%m-%d}: {evidence}"
+    return f"they asked on {at:%Y-%m-%d}: {first_words(text)}"
+
+
+def first_words(text: str) -> str:
+    """As much of a message as fits into a reason."""
     words = " ".join(text.split())
-    return f"they asked on {at:%Y-%m-%d}: {words if len(words) <= 80 else f'{words[:79]}…'}"
+    return words if len(words) <= 80 else f"{words[:79]}…"
 
 
 async def unsuppress(live: Live, targets: Sequence[str]) -> list[Lifted | Kept]:
