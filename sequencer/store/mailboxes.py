@@ -32,7 +32,10 @@ class MailboxState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MailboxRow:
-    """A mailbox as the database knows it. `lease_until` is by the database's clock."""
+    """A mailbox as the database knows it. `lease_until` is by the database's clock.
+
+    `fills_sent`: whether the provider itself puts what was sent into Sent, as far as that was learned.
+    """
 
     name: str
     state: MailboxState
@@ -42,6 +45,8 @@ class MailboxRow:
     lease_owner: str
     lease_number: int
     lease_until: datetime | None
+    fills_sent: bool | None = None
+    reopened_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

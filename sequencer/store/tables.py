@@ -43,6 +43,8 @@ COPY_OPEN: Final = "copy_state IN ('pending', 'failed')"
 HAS_ID: Final = "message_id <> ''"
 UNMATCHED: Final = "enrollment_id IS NULL AND handled_at IS NULL"
 NOT_CLEARED: Final = "cleared_at IS NULL"
+NOT_TOLD: Final = "told_at IS NULL"
+CAME_BACK: Final = "kind IN ('bounce', 'complaint')"
 LIVE: Final = "state IN ('started', 'accepted', 'in_doubt')"  # it reached, or may have reached, the contact
 
 
@@ -204,6 +206,7 @@ messages: Final = Table(
     UniqueConstraint("mailbox", "message_id", "content_hash", name="uq_messages_content"),
     _partial("ix_messages_message_id", "message_id", where=HAS_ID),
     _partial("ix_messages_unmatched", "received_at", where=UNMATCHED),
+    _partial("ix_messages_came_back", "mailbox", "received_at", where=CAME_BACK),
     **_NEVER_REUSE,
 )
 
@@ -218,6 +221,34 @@ mailboxes: Final = Table(
     _words("lease_owner"),
     Column("lease_number", BigInteger, nullable=False, server_default=text("0")),
     Column("lease_until", Instant),  # by the database's clock
+    Column("fills_sent", Boolean),  # whether the provider itself fills Sent, learned from what was seen; NULL: unknown
+    Column("reopened_at", Instant),  # somebody let it go on after it had stopped itself: what came before is forgiven
+)
+
+daemons: Final = Table(  # who shares the mailboxes; several on PostgreSQL, one on SQLite
+    "daemons",
+    metadata,
+    Column("name", CleanText, primary_key=True),
+    Column("host", CleanText, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("alive_until", Instant, nullable=False),  # by the database's clock, like a lease
+    Column("started_at", Instant, nullable=False),
+)
+
+alerts: Final = Table(  # what the rep or the owner is to be told at once
+    "alerts",
+    metadata,
+    _key(),
+    Column("mailbox", CleanText, nullable=False),
+    Column("subject", CleanText, nullable=False),
+    Column("body", CleanText, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("told_at", Instant),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("next_try_at", Instant, nullable=False),
+    _words("error"),
+    _partial("ix_alerts_open", "mailbox", "next_try_at", where=NOT_TOLD),
+    **_NEVER_REUSE,
 )
 
 folders: Final = Table(
