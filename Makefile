@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test check fmt format lint types imports run bench-inbox clean
+.PHONY: help demo test test-fire check fmt format lint types imports run bench-inbox clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -29,6 +29,9 @@ demo: $(VENV)/.demo ## See the daemon at work: a dozen prospects, an embedded po
 
 test: $(VENV)/.dev ## Run every test that this machine can run, and say which ones it left out
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-fire: $(VENV)/.dev ## Try to break the promises, in the long form (about an hour); each trial prints its counts
+	@SEQUENCER_FIRE=long $(BIN)/python -m pytest -n 2 tests/fire $(PYTEST_ARGS)
 
 check: format lint types imports test ## What CI runs: format, lint, types, imports, tests
 

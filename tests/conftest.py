@@ -14,7 +14,8 @@ __all__ = ["database", "database_url", "dovecot", "migrated_sqlite", "postgresql
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the reasons for which tests were skipped, each with its number."""
+    """Say what the trials by fire counted, and name the reasons for which tests were skipped."""
+    _trials(terminalreporter)
     skipped = terminalreporter.stats.get("skipped", [])
     if not skipped:
         terminalreporter.write_line("Nothing was left out.")
@@ -24,6 +25,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reason, number in reasons.most_common():
         terminalreporter.write_line(f"{number} test{'' if number == 1 else 's'}: {reason}")
     terminalreporter.write_line("To run everything on Debian, as root: bash .ci/run")
+
+
+def _trials(terminalreporter: pytest.TerminalReporter) -> None:
+    """The counts of tests/fire."""
+    reports = [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]
+    counts = sorted(value for report in reports for key, value in report.user_properties if key == "counts")
+    if counts:
+        terminalreporter.section("trials")
+        for line in counts:
+            terminalreporter.write_line(str(line))
 
 
 def _reason(report: pytest.TestReport) -> str:
