@@ -24,6 +24,7 @@ from typing import Any, Final, Literal, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from sequencer.daemon.clock import pulse
 from sequencer.mail.accounts import cut
 
 Phase = Literal[
@@ -65,7 +66,16 @@ class Stall:
     accepting: bool = False
 
 
-Action = Say | Drop | Stall
+@dataclass(frozen=True)
+class Late:
+    """Answer as always, so many seconds late. At `end`, `accepting` says whether the message counts as accepted before
+    the wait, so that a client that goes away meanwhile has sent it all the same, or after it."""
+
+    seconds: float
+    accepting: bool = True
+
+
+Action = Say | Drop | Stall | Late
 
 
 @dataclass(frozen=True)
@@ -193,13 +203,17 @@ class _Handler:
                 await server.perform("end", action)
             case Drop(accepting=False) | Stall(accepting=False):
                 await server.perform("end", action)
+            case Late(seconds, accepting=False):
+                await pulse(asyncio.Event(), seconds)
         if self._peer.forward is not None:
             try:
                 await asyncio.to_thread(self._peer.forward, mail)
             except Exception as error:  # whatever the forwarder raises is a temporary failure to the client
                 return f"451 4.3.0 {type(error).__name__}"
         self._peer.accepted.append(mail)
-        if action is not None:
+        if isinstance(action, Late):
+            await pulse(asyncio.Event(), action.seconds if action.accepting else 0)
+        elif action is not None:
             await server.perform("end", action)
         server.phase = "accepted"
         return f"250 2.0.0 Ok: queued as {len(self._peer.accepted)}"
@@ -271,13 +285,15 @@ class _Connection(SMTP):
                 self._writer.close()
             case Drop():
                 self.cut()
-            case Stall():
+            case Stall() | Late():
                 pass
         await asyncio.Event().wait()  # until the end of the connection cancels this
 
     async def push(self, status: Any) -> None:
         action = self._peer.take(self.phase) if self.phase not in ("end", "accepted") else None
-        if action is not None:
+        if isinstance(action, Late):
+            await pulse(asyncio.Event(), action.seconds)
+        elif action is not None:
             await self.perform(self.phase, action)
         await super().push(status)
         if self.phase == "data" and str(status).startswith("354"):
