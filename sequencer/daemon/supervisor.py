@@ -31,7 +31,9 @@ from sequencer.store.database import CannotOpen
 from sequencer.workspace.workspace import Workspace, load
 
 LEASE_SECONDS: Final = 30.0
-RENEW_EVERY: Final = 8.0
+RENEWALS: Final = 4
+"""How often a lease is renewed in its time: two that fail in a row cost nothing."""
+
 LOOK_EVERY: Final = 3.0
 """Seconds of real time between two looks for changes that another process made in the database."""
 
@@ -55,6 +57,7 @@ class _Daemon:
     stop: asyncio.Event
     poll: timedelta
     owner: str
+    lease: float
     stations: dict[str, Station] = field(default_factory=dict)
     workers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     refused: bool = False  # the files as they are saved have mistakes
@@ -73,9 +76,11 @@ async def run(
     *,
     once: bool = False,
     poll: timedelta = POLL,
+    lease: float = LEASE_SECONDS,
 ) -> Unusable | None:
     """Run the daemon until `stop` is set (or, with `once`, until all that is due is done).
 
+    `lease`: seconds of real time after which another daemon takes the mailboxes of one that is no longer heard of.
     Returns why it could not start, or None after an orderly end.
     """
     clock = clock or SystemClock()
@@ -90,7 +95,7 @@ async def run(
         if isinstance(live, Unusable):
             return live
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        daemon = _Daemon(live, folder, environ, clock, tell, stop or asyncio.Event(), poll, owner)
+        daemon = _Daemon(live, folder, environ, clock, tell, stop or asyncio.Event(), poll, owner, lease)
         try:
             await (_run_once(daemon) if once else _run(daemon))
         finally:
@@ -184,7 +189,7 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
 async def _take(daemon: _Daemon, name: str) -> Station | None:
     """Become the owner of a mailbox. On SQLite the file's lock says that nobody else can be alive."""
     async with daemon.live.database.begin() as conn:
-        number = await mailboxes.take(conn, name, daemon.owner, LEASE_SECONDS, evict=daemon.on_sqlite)
+        number = await mailboxes.take(conn, name, daemon.owner, daemon.lease, evict=daemon.on_sqlite)
     if number is None:
         return None
     return Station(daemon.live, name, number, daemon.clock, daemon.tell, daemon.stop, daemon.poll)
@@ -199,7 +204,7 @@ async def _mind_leases(daemon: _Daemon) -> None:
             except Exception as error:  # a database that is away for a moment must not end the daemon
                 why = getattr(error, "orig", None) or type(error).__name__
                 daemon.tell(Note("error", name, f"the lease could not be kept, trying again: {why}"))
-        await pulse(daemon.stop, RENEW_EVERY)
+        await pulse(daemon.stop, daemon.lease / RENEWALS)
 
 
 async def _mind_mailbox(daemon: _Daemon, name: str) -> None:
@@ -215,7 +220,7 @@ async def _mind_mailbox(daemon: _Daemon, name: str) -> None:
 
 async def _renew(daemon: _Daemon, station: Station) -> None:
     async with daemon.live.database.begin() as conn:
-        kept = await mailboxes.renew(conn, station.name, station.lease, LEASE_SECONDS)
+        kept = await mailboxes.renew(conn, station.name, station.lease, daemon.lease)
     if not kept and not station.lost:
         station.lost = True
         station.wake.set()
@@ -224,7 +229,7 @@ async def _renew(daemon: _Daemon, station: Station) -> None:
 
 async def _renew_forever(daemon: _Daemon) -> None:
     while True:
-        await pulse(daemon.stop, RENEW_EVERY)
+        await pulse(daemon.stop, daemon.lease / RENEWALS)
         for station in list(daemon.stations.values()):
             with suppress(Exception):
                 await _renew(daemon, station)

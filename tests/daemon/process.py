@@ -1,7 +1,8 @@
 """The daemon as a process of its own whose clock is moved over its standard input.
 
 `python -m tests.daemon.process FOLDER START` runs `supervisor.run` and prints one JSON line for each thing told;
-a line `+SECONDS` on its input moves the clock. It ends as `sequencer run` does: on SIGTERM.
+a line `+SECONDS` on its input moves the clock. It ends as `sequencer run` does: on SIGTERM. LEASE in its environment
+is the seconds of a lease.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ async def main() -> int:
             clock.advance(timedelta(seconds=float(line)))
 
     loop.add_reader(sys.stdin.fileno(), moved)
-    result = await supervisor.run(Path(sys.argv[1]), os.environ, clock, tell, stop)
+    lease = float(os.environ.get("LEASE", supervisor.LEASE_SECONDS))
+    result = await supervisor.run(Path(sys.argv[1]), os.environ, clock, tell, stop, lease=lease)
     if isinstance(result, Unusable):
         print(json.dumps({"what": "unusable", "says": result.reason or str(result.problems)}), flush=True)
         return 1
