@@ -6,6 +6,7 @@ Everything else takes `now` as an argument or a `Clock`; the demo and the tests 
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -55,3 +56,8 @@ async def pulse(event: asyncio.Event, seconds: float) -> bool:
             return await event.wait()
     except TimeoutError:
         return False
+
+
+def ticks() -> float:
+    """Seconds of the machine's steady clock, which nobody sets: for lengths of real time, not for instants."""
+    return time.monotonic()

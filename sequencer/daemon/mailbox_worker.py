@@ -14,6 +14,7 @@ from typing import Final
 
 from sequencer.daemon.clock import Clock
 from sequencer.daemon.telling import Note, Told
+from sequencer.daemon.vitals import Heart
 from sequencer.mail.accounts import Unreachable
 from sequencer.mail.imap import ConnectionLost, ImapLine
 from sequencer.operations.accounts import imap_account, smtp_account
@@ -68,6 +69,12 @@ class Station:
     waits_told: str = ""
     lost: bool = False
     dropped: bool = False  # the connection to the inbox broke in the last turn
+    heart: Heart = field(default_factory=Heart)
+
+    def stopping(self) -> bool:
+        """Whether no further message may be begun. Asked between two of them, so the worker gets on."""
+        self.heart.beat()
+        return self.stop.is_set()
 
 
 @dataclass(slots=True)
@@ -90,6 +97,7 @@ async def work(station: Station) -> None:
                 station.planned = await next_turn(station, began)
                 if station.lines is not None and station.planned - station.clock.now() > KEEP_LINES:
                     await station.lines.close()
+                station.heart.rest(station.clock.now(), station.planned)
                 await station.clock.wait(station.wake, station.planned)
     finally:
         await _hang_up(station)
@@ -133,6 +141,7 @@ async def take_turn(station: Station) -> Turn:
         station.retry_at.clear()
         station.queue = Queue()
     now = station.clock.now()
+    station.heart.beat()
     turn = Turn()
     try:
         await _read(station, mailbox, now)
@@ -189,7 +198,7 @@ async def _read(station: Station, mailbox: Mailbox, now: datetime) -> None:
     line = await _inbox_line(station, mailbox, now)
     if line is None or station.watched is None:
         return
-    result = await read_inbox(station.live, mailbox, line, station.watched, now)
+    result = await read_inbox(station.live, mailbox, line, station.watched, now, station.heart.beat)
     for happening in result.happenings:
         station.tell(happening)
     if result.refusal:
@@ -250,7 +259,7 @@ async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -
     room = 1 if "smtp" in station.failures else TOGETHER
     turns = await whose_turn(live, queue, step.ready, room, now, more=step.more)
     if turns.going and station.lines is not None:
-        office = Office(mailbox, station.lease, station.lines, station.stop.is_set)
+        office = Office(mailbox, station.lease, station.lines, station.stopping)
         _take_in(station, await send(live, office, turns.going, now), now)
         await look(live, station.name, mailbox.limits, queue, now)
     if turns.waiting and queue.pace.count is not None:

@@ -11,7 +11,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,9 @@ from watchfiles import awatch
 
 from sequencer.daemon.clock import Clock, SystemClock, pulse
 from sequencer.daemon.mailbox_worker import Station, work, work_once
+from sequencer.daemon.service import Service
 from sequencer.daemon.telling import Note, Told
+from sequencer.daemon.vitals import MINDING, Beside, Heart, Vitals
 from sequencer.daemon.watcher import watch_inbox
 from sequencer.operations.adopt import Unusable, adopt, put_in_force
 from sequencer.operations.live import Live
@@ -56,15 +58,23 @@ class _Daemon:
     tell: Callable[[Told], None]
     stop: asyncio.Event
     poll: timedelta
-    owner: str
+    vitals: Vitals
     lease: float
     stations: dict[str, Station] = field(default_factory=dict)
     workers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     refused: bool = False  # the files as they are saved have mistakes
 
     @property
+    def owner(self) -> str:
+        return self.vitals.owner
+
+    @property
     def on_sqlite(self) -> bool:
         return self.live.database.dialect == "sqlite"
+
+
+def _nothing(_: Vitals) -> AbstractAsyncContextManager[str]:
+    return nullcontext("")
 
 
 async def run(
@@ -77,8 +87,9 @@ async def run(
     once: bool = False,
     poll: timedelta = POLL,
     lease: float = LEASE_SECONDS,
+    beside: Beside = _nothing,
 ) -> Unusable | None:
-    """Run the daemon until `stop` is set (or, with `once`, until all that is due is done).
+    """Run the daemon until `stop` is set, with `beside`; or, with `once`, until all that is due is done.
 
     `lease`: seconds of real time after which another daemon takes the mailboxes of one that is no longer heard of.
     Returns why it could not start, or None after an orderly end.
@@ -95,14 +106,26 @@ async def run(
         if isinstance(live, Unusable):
             return live
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        daemon = _Daemon(live, folder, environ, clock, tell, stop or asyncio.Event(), poll, owner, lease)
+        vitals = Vitals(live, clock, owner, clock.now())
+        told = _heard(vitals, tell)
+        daemon = _Daemon(live, folder, environ, clock, told, stop or asyncio.Event(), poll, vitals, lease)
         try:
-            await (_run_once(daemon) if once else _run(daemon))
+            if not once:
+                return await _run_with(daemon, beside)
+            await _run_once(daemon)
+            return None
         finally:
             await live.database.close()
     finally:
         claim.release()
-    return None
+
+
+def _heard(vitals: Vitals, tell: Callable[[Told], None]) -> Callable[[Told], None]:
+    def told(what: Told) -> None:
+        vitals.hear(what)
+        tell(what)
+
+    return told
 
 
 def _claim(workspace: Workspace) -> Claim | Unusable:
@@ -122,18 +145,29 @@ def _claim(workspace: Workspace) -> Claim | Unusable:
 # Running -----------------------------------------------------------------------------------------------
 
 
+async def _run_with(daemon: _Daemon, beside: Beside) -> Unusable | None:
+    async with beside(daemon.vitals) as refusal:
+        if refusal:
+            return Unusable(reason=refusal)
+        await _run(daemon)
+    return None
+
+
 async def _run(daemon: _Daemon) -> None:
     names = ", ".join(daemon.live.workspace.config.mailboxes)
     daemon.tell(Note("info", "", f"running with {_count(daemon)}; mailboxes: {names}"))
+    service = Service.of(daemon.environ)
     minders = [
         asyncio.create_task(_mind_leases(daemon)),
         asyncio.create_task(_mind_database(daemon)),
         asyncio.create_task(_mind_files(daemon)),
+        asyncio.create_task(service.report(daemon.vitals, daemon.stop)),
     ]
     try:
         await daemon.stop.wait()
     finally:
         daemon.stop.set()
+        service.stopping()
         await _cancel(minders)
         await _stop_workers(daemon)
         daemon.tell(Note("info", "", "stopped"))
@@ -197,13 +231,19 @@ async def _take(daemon: _Daemon, name: str) -> Station | None:
 
 async def _mind_leases(daemon: _Daemon) -> None:
     """Keep the leases, take those that are free, start and restart workers."""
+    heart = daemon.vitals.minders["the leases"] = Heart(MINDING)
     while not daemon.stop.is_set():
+        all_well = True
         for name in list(daemon.live.workspace.config.mailboxes):
+            heart.beat(MINDING)
             try:
                 await _mind_mailbox(daemon, name)
             except Exception as error:  # a database that is away for a moment must not end the daemon
+                all_well = False
                 why = getattr(error, "orig", None) or type(error).__name__
                 daemon.tell(Note("error", name, f"the lease could not be kept, trying again: {why}"))
+        if all_well:
+            daemon.vitals.standing.set()
         await pulse(daemon.stop, daemon.lease / RENEWALS)
 
 
@@ -215,6 +255,7 @@ async def _mind_mailbox(daemon: _Daemon, name: str) -> None:
     station = await _take(daemon, name)
     if station is not None:
         daemon.stations[name] = station
+        daemon.vitals.workers[name] = station.heart
         daemon.workers[name] = asyncio.create_task(_guarded(daemon, station))
 
 
@@ -240,7 +281,9 @@ async def _guarded(daemon: _Daemon, station: Station) -> None:
     watching = asyncio.create_task(watch_inbox(station))
     try:
         await work(station)
+        daemon.vitals.worker_ended(station.name)
     except Exception as error:  # whatever it is, the other mailboxes go on
+        daemon.vitals.worker_failed(station.name)
         daemon.tell(Note("error", station.name, f"failed and will be tried again: {type(error).__name__}: {error}"))
         await pulse(daemon.stop, CRASHED_AGAIN)
     finally:
@@ -260,7 +303,9 @@ async def _release(daemon: _Daemon) -> None:
 
 async def _mind_database(daemon: _Daemon) -> None:
     """Wake a worker when another process (a command, an import) has made something due earlier than planned."""
+    heart = daemon.vitals.minders["the database"] = Heart(MINDING)
     while not await pulse(daemon.stop, LOOK_EVERY):
+        heart.beat(MINDING)
         with suppress(Exception):
             async with daemon.live.database.read() as conn:
                 for name, station in daemon.stations.items():
@@ -271,7 +316,12 @@ async def _mind_database(daemon: _Daemon) -> None:
 
 async def _mind_files(daemon: _Daemon) -> None:
     """Put a saved change in force when it checks clean; otherwise the last good version stays."""
-    async for _ in awatch(daemon.folder, stop_event=daemon.stop, watch_filter=_is_workspace_file):
+    heart = daemon.vitals.minders["the files"] = Heart(MINDING)
+    seen = awatch(daemon.folder, stop_event=daemon.stop, watch_filter=_is_workspace_file, yield_on_timeout=True)
+    async for changes in seen:
+        heart.beat(MINDING)
+        if not changes:
+            continue
         try:
             await _reload(daemon)
         except Exception as error:

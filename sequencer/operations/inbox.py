@@ -7,7 +7,7 @@ the end of every folder.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -82,12 +82,26 @@ def _plain(name: str, folder: Folder | None = None) -> str:
     return path.upper() if path.upper() == "INBOX" else unicodedata.normalize("NFC", path)
 
 
-async def read_inbox(live: Live, mailbox: Mailbox, line: Incoming, watched: Watched, now: datetime) -> InboxRead:
-    """Read every folder to its end. Raises ConnectionLost; whatever was taken in until then stays taken in."""
+def _unheard() -> None:
+    pass
+
+
+async def read_inbox(
+    live: Live,
+    mailbox: Mailbox,
+    line: Incoming,
+    watched: Watched,
+    now: datetime,
+    got_on: Callable[[], None] = _unheard,
+) -> InboxRead:
+    """Read every folder to its end; `got_on` is called at each message, since a first reading may take long.
+
+    Raises ConnectionLost; whatever was taken in until then stays taken in.
+    """
     result = InboxRead(missing=list(watched.missing))
     sent = (watched.sent,) if watched.sent and watched.sent not in watched.incoming else ()
     for folder in (*sent, *watched.incoming):  # our own copies first: they tell what the answers are about
-        await _read_folder(_Place(live, mailbox, line, watched, folder, now, result))
+        await _read_folder(_Place(live, mailbox, line, watched, folder, now, result, got_on))
     if not result.missing:
         async with live.database.begin() as conn:
             await mailboxes.set_inbox_read(conn, mailbox.name, now)
@@ -105,6 +119,7 @@ class _Place:
     folder: str
     now: datetime
     result: InboxRead
+    got_on: Callable[[], None]
 
 
 async def _read_folder(place: _Place) -> None:
@@ -118,6 +133,7 @@ async def _read_folder(place: _Place) -> None:
     uids = await _new_uids(place, state, cursor)
     for some in _slices(uids):
         for head in await line.heads(folder, some):
+            place.got_on()
             await _take_in(place, head, state.uidvalidity)
     end = max([state.uidnext - 1, *uids, cursor.last_uid if _same(cursor, state) and cursor else 0])
     if cursor is None or uids or not _same(cursor, state) or end != cursor.last_uid:
