@@ -6,8 +6,8 @@ number, and nothing can be committed under an old number: `hold_lease` locks the
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -34,7 +34,8 @@ class MailboxState(StrEnum):
 class MailboxRow:
     """A mailbox as the database knows it. `lease_until` is by the database's clock.
 
-    `fills_sent`: whether the provider itself puts what was sent into Sent, as far as that was learned.
+    `fills_sent`: whether the provider itself puts what was sent into Sent, as far as that was learned. `halts`: why it
+    has stopped itself, in words, by cause; `halted_with` tells the accounts by which a login was refused.
     """
 
     name: str
@@ -47,6 +48,8 @@ class MailboxRow:
     lease_until: datetime | None
     fills_sent: bool | None = None
     reopened_at: datetime | None = None
+    halts: Mapping[str, str] = field(default_factory=dict)
+    halted_with: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,4 +176,4 @@ async def set_cursor(conn: AsyncConnection, mailbox: str, folder: str, at: Curso
 
 
 def _row(row: Row[*tuple[Any, ...]]) -> MailboxRow:
-    return MailboxRow(**{**row._mapping, "state": MailboxState(row.state)})
+    return MailboxRow(**{**row._mapping, "state": MailboxState(row.state), "halts": row.halts or {}})

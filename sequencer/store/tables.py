@@ -223,6 +223,18 @@ mailboxes: Final = Table(
     Column("lease_until", Instant),  # by the database's clock
     Column("fills_sent", Boolean),  # whether the provider itself fills Sent, learned from what was seen; NULL: unknown
     Column("reopened_at", Instant),  # somebody let it go on after it had stopped itself: what came before is forgiven
+    Column("halts", Json),  # why it stopped itself, in words, by cause; NULL: it has not
+    _words("halted_with"),  # a keyed hash of the accounts whose login was refused
+)
+
+strikes: Final = Table(  # what speaks against a mailbox and is written down nowhere else: see operations/breakers.py
+    "strikes",
+    metadata,
+    _key(),
+    Column("mailbox", CleanText, nullable=False),
+    Column("kind", CleanText, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index("ix_strikes_count", "mailbox", "kind", "at"),
 )
 
 daemons: Final = Table(  # who shares the mailboxes; several on PostgreSQL, one on SQLite
@@ -240,6 +252,8 @@ alerts: Final = Table(  # what the rep or the owner is to be told at once
     metadata,
     _key(),
     Column("mailbox", CleanText, nullable=False),
+    _words("kind"),  # what it is about; no second one of a kind within a day
+    _words("target"),  # the entry of `notify:` that it goes to, without its secrets
     Column("subject", CleanText, nullable=False),
     Column("body", CleanText, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -247,6 +261,7 @@ alerts: Final = Table(  # what the rep or the owner is to be told at once
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("next_try_at", Instant, nullable=False),
     _words("error"),
+    Index("ix_alerts_kind", "mailbox", "kind", "created_at"),
     _partial("ix_alerts_open", "mailbox", "next_try_at", where=NOT_TOLD),
     **_NEVER_REUSE,
 )

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
 revision = "0002"
@@ -14,6 +15,7 @@ branch_labels = None
 depends_on = None
 
 ID: Final[TypeEngine[int]] = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+JSON: Final[TypeEngine[Any]] = sa.JSON().with_variant(JSONB(), "postgresql")
 INSTANT: Final[TypeEngine[Any]] = sa.DateTime(timezone=True).with_variant(sa.String(26), "sqlite")
 
 
@@ -21,6 +23,8 @@ def upgrade() -> None:
     """Add to the first tables."""
     op.add_column("mailboxes", sa.Column("fills_sent", sa.Boolean(), nullable=True))
     op.add_column("mailboxes", sa.Column("reopened_at", INSTANT, nullable=True))
+    op.add_column("mailboxes", sa.Column("halts", JSON, nullable=True))
+    op.add_column("mailboxes", sa.Column("halted_with", sa.Text(), server_default=sa.text("''"), nullable=False))
     op.create_table(
         "daemons",
         sa.Column("name", sa.Text(), nullable=False),
@@ -30,6 +34,7 @@ def upgrade() -> None:
         sa.Column("started_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_daemons"),
     )
+    _strikes()
     _alerts()
     came_back = sa.text("kind IN ('bounce', 'complaint')")
     op.create_index(
@@ -41,11 +46,25 @@ def upgrade() -> None:
     )
 
 
+def _strikes() -> None:
+    op.create_table(
+        "strikes",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("mailbox", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_strikes"),
+    )
+    op.create_index("ix_strikes_count", "strikes", ["mailbox", "kind", "at"])
+
+
 def _alerts() -> None:
     op.create_table(
         "alerts",
         sa.Column("id", ID, autoincrement=True, nullable=False),
         sa.Column("mailbox", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), server_default=sa.text("''"), nullable=False),
+        sa.Column("target", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
@@ -56,6 +75,7 @@ def _alerts() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_alerts"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_alerts_kind", "alerts", ["mailbox", "kind", "created_at"])
     untold = sa.text("told_at IS NULL")
     op.create_index(
         "ix_alerts_open", "alerts", ["mailbox", "next_try_at"], sqlite_where=untold, postgresql_where=untold
