@@ -16,7 +16,7 @@ from sqlalchemy import Row, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.store import tables
-from sequencer.store.statements import database_clock, upsert
+from sequencer.store.statements import among, database_clock, upsert
 
 _t = tables.mailboxes.c
 _f = tables.folders.c
@@ -35,7 +35,9 @@ class MailboxRow:
     """A mailbox as the database knows it. `lease_until` is by the database's clock.
 
     `fills_sent`: whether the provider itself puts what was sent into Sent, as far as that was learned. `halts`: why it
-    has stopped itself, in words, by cause; `halted_with` tells the accounts by which a login was refused.
+    has stopped itself, in words, by cause; `halted_with` tells the accounts by which a login was refused. `sent_seen`:
+    how often in a row the same was seen of Sent. `copied_at`: the database is a copy made then, and it is not
+    known yet what has left since; `restored_at` is when a daemon first worked with it.
     """
 
     name: str
@@ -50,6 +52,9 @@ class MailboxRow:
     reopened_at: datetime | None = None
     halts: Mapping[str, str] = field(default_factory=dict)
     halted_with: str = ""
+    sent_seen: int = 0
+    copied_at: datetime | None = None
+    restored_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,12 @@ async def register(conn: AsyncConnection, names: Collection[str], now: datetime)
 async def listing(conn: AsyncConnection) -> list[MailboxRow]:
     """All mailboxes ever registered, by name."""
     found = await conn.execute(select(tables.mailboxes).order_by(_t.name))
+    return [_row(row) for row in found]
+
+
+async def some(conn: AsyncConnection, names: Collection[str]) -> list[MailboxRow]:
+    """Those of these mailboxes that were ever registered, by name."""
+    found = await conn.execute(select(tables.mailboxes).where(among(conn, _t.name, names)).order_by(_t.name))
     return [_row(row) for row in found]
 
 

@@ -225,6 +225,10 @@ mailboxes: Final = Table(
     Column("reopened_at", Instant),  # somebody let it go on after it had stopped itself: what came before is forgiven
     Column("halts", Json),  # why it stopped itself, in words, by cause; NULL: it has not
     _words("halted_with"),  # a keyed hash of the accounts whose login was refused
+    # How often in a row the same was seen of Sent: positive when the provider had filled it, negative when it had not.
+    Column("sent_seen", Integer, nullable=False, server_default=text("0")),
+    Column("copied_at", Instant),  # the database is a copy made then, and it is not known yet what has left since
+    Column("restored_at", Instant),  # when a daemon first worked with that copy
 )
 
 strikes: Final = Table(  # what speaks against a mailbox and is written down nowhere else: see operations/breakers.py

@@ -25,6 +25,9 @@ def upgrade() -> None:
     op.add_column("mailboxes", sa.Column("reopened_at", INSTANT, nullable=True))
     op.add_column("mailboxes", sa.Column("halts", JSON, nullable=True))
     op.add_column("mailboxes", sa.Column("halted_with", sa.Text(), server_default=sa.text("''"), nullable=False))
+    op.add_column("mailboxes", sa.Column("sent_seen", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.add_column("mailboxes", sa.Column("copied_at", INSTANT, nullable=True))
+    op.add_column("mailboxes", sa.Column("restored_at", INSTANT, nullable=True))
     op.create_table(
         "daemons",
         sa.Column("name", sa.Text(), nullable=False),
