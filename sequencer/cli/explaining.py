@@ -75,13 +75,15 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
 
 
 def _print_status(found: Health, zone: ZoneInfo) -> None:
+    from sequencer.operations.freshness import ago
+
     rows = [("MAILBOX", "STATE", "DAEMON", "INBOX READ", "SENT TODAY", "DUE", "HELD", "IN DOUBT")]
     rows += [
         (
             box.name,
             box.state,
             "running" if box.running else "not running",
-            instant(box.inbox_read_at, zone),
+            ago(box.inbox_age),
             str(box.sent_today),
             str(box.due),
             str(box.held),

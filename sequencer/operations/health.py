@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.model import Status
 from sequencer.operations.explain import iso
+from sequencer.operations.freshness import inbox_age
 from sequencer.operations.live import Live
 from sequencer.store import agenda, attempts, enrollments, mailboxes, messages, set_aside
 from sequencer.store.agenda import Load
@@ -24,13 +25,15 @@ FOR_A_PERSON: Final = ("the template ", "the message cannot ", "the contact has 
 
 @dataclass(frozen=True, slots=True)
 class MailboxHealth:
-    """One mailbox. `running`: a daemon owns it right now; `state` is `unknown` before the first run."""
+    """One mailbox. `running`: a daemon owns it right now; `state` is `unknown` before the first run. `inbox_age`: how
+    long ago all its folders were read to their end, None when they never were."""
 
     name: str
     state: str
     reason: str
     running: bool
     inbox_read_at: datetime | None
+    inbox_age: timedelta | None
     sent_today: int
     due: int
     held: int
@@ -79,6 +82,7 @@ async def _mailbox(
         reason=row.reason if row is not None else "never used yet",
         running=running,
         inbox_read_at=row.inbox_read_at if row is not None else None,
+        inbox_age=inbox_age(row.inbox_read_at, now) if row is not None else None,
         sent_today=len(sent),
         due=mine.due,
         held=mine.held,
@@ -138,6 +142,7 @@ def status_json(health: Health) -> dict[str, Any]:
                 "reason": box.reason,
                 "running": box.running,
                 "inbox_read_at": iso(box.inbox_read_at),
+                "inbox_age": int(box.inbox_age.total_seconds()) if box.inbox_age is not None else None,
                 "sent_today": box.sent_today,
                 "due": box.due,
                 "held": box.held,

@@ -186,6 +186,7 @@ async def test_a_new_workspace_has_nothing_to_report(live: Live) -> None:
         "reason": "never used yet",
         "running": False,
         "inbox_read_at": None,
+        "inbox_age": None,
         "sent_today": 0,
         "due": 0,
         "held": 0,
