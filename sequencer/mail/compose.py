@@ -24,7 +24,6 @@ _MAX_NAME = 200
 _WORD_BYTES = 42  # a base64 encoded-word of so many bytes stays within 75 characters (RFC 2047 §2)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BODY_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_LINE_END = re.compile(r"\r\n|\r|\n")
 _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _URI = re.compile(r"(?:mailto|https?):[\x21-\x3b\x3d\x3f-\x7e]+")
 
@@ -139,7 +138,8 @@ def _content(letter: Letter) -> str:
 
 
 def _part(media_type: str, text: str) -> str:
-    body = _LINE_END.sub("\r\n", _BODY_CONTROLS.sub("", text).rstrip("\r\n")) + "\r\n"
+    text = _BODY_CONTROLS.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    body = text.rstrip("\n").replace("\n", "\r\n") + "\r\n"
     if body.isascii() and _fits_seven_bit(body):
         encoding = "7bit"
     else:
@@ -148,9 +148,10 @@ def _part(media_type: str, text: str) -> str:
 
 
 def _fits_seven_bit(body: str) -> bool:
-    lines = body.split("\r\n")
     # mbox writers put a ">" before a line that begins with "From ", and space at a line's end gets lost.
-    return all(len(line) <= _MAX_LINE and not line.startswith("From ") and not line.endswith(" ") for line in lines)
+    if " \r\n" in body or "\nFrom " in body or body.startswith("From "):
+        return False
+    return max(map(len, body.split("\r\n"))) <= _MAX_LINE
 
 
 def _quoted_printable(body: str) -> str:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 from urllib.parse import quote
 
@@ -29,7 +31,7 @@ _TO_DIGITS: Final = {ord(digit): chr(_DIGIT + value) for value, digit in enumera
 _FROM_DIGITS: Final = {ord(mark): chr(digit) for digit, mark in _TO_DIGITS.items()}
 _MARKS: Final = re.compile(f"[{_OPEN}-{chr(_DIGIT + 15)}]")
 _PROTECTED: Final = re.compile(f"{_OPEN}({_DIGITS}){_CLOSE}")
-_SLOT: Final = re.compile(f"[{_OPEN}{_ALONE}]({_DIGITS}){_CLOSE}")
+_SLOT: Final = re.compile(f"([{_OPEN}{_ALONE}])({_DIGITS}){_CLOSE}")
 _LINK_IN_TEXT: Final = re.compile(f"{_LINK}([^{_TO}]*){_TO}([^{_END}]*){_END}")
 _LINK_IN_HTML: Final = re.compile(f' href="{_HREF}([^{_HREF_END}]*){_HREF_END}"')
 _URL: Final = re.compile(r"(?:https?://|mailto:)[^\s<>\"“”]+", re.IGNORECASE)
@@ -43,6 +45,7 @@ class Damaged(ValueError):
     """A value was cut or changed between `protect` and `reveal`, e.g. by a filter on a block that holds it."""
 
 
+@lru_cache(maxsize=256)  # the company, our own name and address: the same values come again and again
 def protect(value: str) -> str:
     """A value (without marks, see `clean`) in a form that no Markdown and no HTML can touch. Raises Damaged."""
     if _MARKS.search(value):
@@ -59,6 +62,8 @@ def reveal(text: str) -> str:
 
 def clean(text: str) -> str:
     """Text without control characters and without the marks of `protect`; line ends become `\\n`."""
+    if text.isprintable():  # as most values are: no controls, no line ends, nothing for private use
+        return text
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     return without_marks(_CONTROL.sub("", lines))
 
@@ -70,23 +75,19 @@ def without_marks(text: str) -> str:
 
 def letters(source: str) -> tuple[str, str]:
     """The plain text and the inner HTML of a Markdown text with protected values. Raises Damaged."""
-    values: dict[str, int] = {}
-
-    def numbered(found: re.Match[str]) -> str:
-        value = _from_digits(found[1]).decode("utf-8", "replace")
-        return _slot(values.setdefault(value, len(values)))
-
-    skeleton = _PROTECTED.sub(numbered, source)
-    if _MARKS.search(_SLOT.sub("", skeleton)):
-        raise Damaged("a value was cut in two")
-    text, inner = _skeletons(skeleton)
-    return _fill_text(text, list(values)), _fill_html(inner, list(values))
+    pieces = _PROTECTED.split(source)  # every second one is a value
+    numbers = {digits: number for number, digits in enumerate(dict.fromkeys(pieces[1::2]))}
+    pieces[1::2] = [_slot(numbers[digits]) for digits in pieces[1::2]]
+    text, inner = _skeletons("".join(pieces))
+    values = [_from_digits(digits).decode("utf-8", "replace") for digits in numbers]
+    return _fill_text(text, values), _fill_html(inner, values)
 
 
 def _as_digits(raw: bytes) -> str:
     return raw.hex().translate(_TO_DIGITS)
 
 
+@lru_cache(maxsize=256)
 def _from_digits(text: str) -> bytes:
     try:
         return bytes.fromhex(text.translate(_FROM_DIGITS))
@@ -94,8 +95,9 @@ def _from_digits(text: str) -> bytes:
         raise Damaged("a value was cut in two") from None
 
 
-def _slot(number: int, mark: str = _OPEN) -> str:
-    return mark + _as_digits(number.to_bytes(3, "big")) + _CLOSE
+@lru_cache(maxsize=256)
+def _slot(number: int) -> str:
+    return _OPEN + _as_digits(number.to_bytes(3, "big")) + _CLOSE
 
 
 def _number(digits: str) -> int:
@@ -126,9 +128,30 @@ class _Markdown(MarkdownIt):
 _MARKDOWN: Final = _Markdown()
 
 
+@dataclass(frozen=True, slots=True)
+class _Skeleton:
+    """A text with slots where the values belong."""
+
+    whole: str
+    between: tuple[str, ...]  # the text before, between and after the slots
+    slots: tuple[int, ...]  # the number of each slot's value
+    alone: tuple[bool, ...]  # whether that value may become a link
+
+    @staticmethod
+    def of(whole: str) -> _Skeleton:
+        between, signs, digits = (tuple(_SLOT.split(whole)[start::3]) for start in range(3))
+        return _Skeleton(whole, between, tuple(map(_number, digits)), tuple(sign == _ALONE for sign in signs))
+
+    def filled(self, values: Iterable[str]) -> str:
+        """The text with these values, one a slot."""
+        return "".join(chain.from_iterable(zip(self.between, (*values, ""), strict=True)))
+
+
 @lru_cache(maxsize=1024)
-def _skeletons(source: str) -> tuple[str, str]:
-    """Plain text and HTML of a Markdown text, with slots where the values belong."""
+def _skeletons(source: str) -> tuple[_Skeleton, _Skeleton]:
+    """Plain text and HTML of a Markdown text with slots. Raises Damaged."""
+    if _MARKS.search(_SLOT.sub("", source)):
+        raise Damaged("a value was cut in two")
     tokens = _MARKDOWN.parse(source)
     for token in tokens:
         token.info = ""
@@ -141,7 +164,7 @@ def _skeletons(source: str) -> tuple[str, str]:
         if token.type == "inline":
             token.children = list(_settled(token.children or []))
     rendered: str = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
-    return text, rendered.strip()
+    return _Skeleton.of(text), _Skeleton.of(rendered.strip())
 
 
 def _block(node: SyntaxTreeNode) -> str:
@@ -250,37 +273,42 @@ def _text(content: str) -> Token:
 # Of one contact -----------------------------------------------------------------------------------
 
 
-def _filler(values: Sequence[str], shape: Callable[[str], str] = str) -> Callable[[str], str]:
-    return lambda text: _SLOT.sub(lambda found: shape(values[_number(found[1])]), text)
+def _fill_text(skeleton: _Skeleton, values: Sequence[str]) -> str:
+    def linked(found: re.Match[str]) -> str:
+        return _link(_fill(found[1], values), _fill(found[2], values))
+
+    if _LINK in skeleton.whole:
+        skeleton = _Skeleton.of(_LINK_IN_TEXT.sub(linked, skeleton.whole))
+    if any("\n" in value for value in values):
+        return "\n".join(_with_margin(line, values) for line in skeleton.whole.split("\n"))
+    return skeleton.filled([values[number] for number in skeleton.slots])
 
 
-def _fill_text(skeleton: str, values: Sequence[str]) -> str:
-    fill = _filler(values)
-    linked = _LINK_IN_TEXT.sub(lambda found: _link(fill(found[1]), fill(found[2])), skeleton)
-    if not any("\n" in value for value in values):
-        return fill(linked)
-    return "\n".join(_with_margin(line, values) for line in linked.split("\n"))
+def _fill(text: str, values: Sequence[str]) -> str:
+    return _SLOT.sub(lambda found: values[_number(found[2])], text)
 
 
 def _with_margin(line: str, values: Sequence[str]) -> str:
     """A line whose values may have several: the further ones are indented, or quoted, like the first."""
     margin = _MARGIN.match(line)
     indent = re.sub("[^>]", " ", margin[0]) if margin is not None else ""
-    return _filler(values, lambda value: value.replace("\n", "\n" + indent))(line)
+    return _fill(line, [value.replace("\n", "\n" + indent) for value in values])
 
 
-def _fill_html(skeleton: str, values: Sequence[str]) -> str:
-    fill = _filler(values)
-
+def _fill_html(skeleton: _Skeleton, values: Sequence[str]) -> str:
     def href(found: re.Match[str]) -> str:
-        url = _address(fill(html.unescape(found[1])))
+        url = _address(_fill(html.unescape(found[1]), values))
         return f' href="{html.escape(url)}"' if url else ""
 
-    def shape(found: re.Match[str]) -> str:
-        value = values[_number(found[1])]
-        escaped = html.escape(value).replace("\n", "<br />\n")
-        if found[0][0] == _ALONE and _URL.fullmatch(value) and _address(value):
-            return f'<a href="{html.escape(_address(value))}">{escaped}</a>'
-        return escaped
+    if _HREF in skeleton.whole:
+        skeleton = _Skeleton.of(_LINK_IN_HTML.sub(href, skeleton.whole))
+    inside = [html.escape(value).replace("\n", "<br />\n") for value in values]
+    outside = [_linked(value, escaped) for value, escaped in zip(values, inside, strict=True)]
+    slots = zip(skeleton.slots, skeleton.alone, strict=True)
+    return skeleton.filled([outside[number] if alone else inside[number] for number, alone in slots])
 
-    return _SLOT.sub(shape, _LINK_IN_HTML.sub(href, skeleton))
+
+def _linked(value: str, escaped: str) -> str:
+    """A value that stands outside of links: when it is an address of the web or of mail, it becomes one."""
+    url = _address(value) if _URL.fullmatch(value) else ""
+    return f'<a href="{html.escape(url)}">{escaped}</a>' if url else escaped

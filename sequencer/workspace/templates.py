@@ -271,6 +271,8 @@ def variables_for(
 def is_empty(value: object) -> bool:
     """Whether a field says nothing: None, or a text in which nothing can be seen."""
     if isinstance(value, str):
+        if value.isprintable():
+            return not value or value.isspace()
         return not any(char.isprintable() and not char.isspace() for char in value)
     return value is None
 
