@@ -54,9 +54,6 @@ fmt: $(VENV)/.dev ## Format the code, mend what ruff can mend
 run: $(VENV)/.demo ## Run the daemon in this folder (config.yaml must be yours)
 	@$(BIN)/sequencer run
 
-bench-kills: $(VENV)/.dev ## kill -9 at random moments: make bench-kills KILLS=100
-	@$(BIN)/python benchmarks/kills.py $(KILLS)
-
 bench-idle: $(VENV)/.dev ## What an idle daemon with ten mailboxes costs (needs Debian's dovecot-imapd)
 	@$(BIN)/python benchmarks/idle.py
 

@@ -139,6 +139,11 @@ class SmtpPeer:
         else:
             self._always[phase] = action
 
+    def forget(self) -> None:
+        """Behave well from now on: whatever was scripted and has not happened does not happen."""
+        self._once.clear()
+        self._always.clear()
+
     def goodbye(self, reply: str = "421 4.3.2 Service shutting down") -> None:
         """Say something unasked on every open connection, and hang up."""
         for connection in list(self._open):
@@ -198,6 +203,8 @@ class _Handler:
         login = session.auth_data.login.decode() if isinstance(session.auth_data, LoginPassword) else ""
         mail = AcceptedMail(envelope.mail_from or "", tuple(envelope.rcpt_tos), content, login)
         action = self._peer.take("end")
+        if isinstance(action, Late):
+            self._peer.reached["end"].set()
         match action:
             case Say(reply) if not reply.startswith("2"):
                 await server.perform("end", action)
@@ -292,6 +299,7 @@ class _Connection(SMTP):
     async def push(self, status: Any) -> None:
         action = self._peer.take(self.phase) if self.phase not in ("end", "accepted") else None
         if isinstance(action, Late):
+            self._peer.reached[self.phase].set()
             await pulse(asyncio.Event(), action.seconds)
         elif action is not None:
             await self.perform(self.phase, action)
