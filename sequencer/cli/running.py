@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,6 +19,7 @@ from sequencer.cli.text import say
 
 if TYPE_CHECKING:
     from sequencer.daemon.telling import Told
+    from sequencer.daemon.vitals import Vitals
     from sequencer.operations.adopt import Unusable
 
 LogFormat = Literal["plain", "json"]
@@ -69,7 +71,16 @@ async def _run(folder: Path, *, once: bool, tell: Callable[[Told], None]) -> Unu
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    return await supervisor.run(folder, os.environ, None, tell, stop, once=once)
+    return await supervisor.run(folder, os.environ, None, tell, stop, once=once, beside=_beside)
+
+
+def _beside(vitals: Vitals) -> AbstractAsyncContextManager[str]:
+    """The listener, where one is configured; without it, nothing of the web is loaded."""
+    if vitals.live.workspace.config.web is None:
+        return nullcontext("")
+    from sequencer.web.listener import listening
+
+    return listening(vitals)
 
 
 def _teller(log_format: LogFormat) -> Callable[[Told], None]:
