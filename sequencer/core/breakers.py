@@ -56,8 +56,11 @@ class Counts:
 
 def worth_counting(limits: Breakers, bounces: int, complaints: int) -> int:
     """How many sent messages have to be counted at most to know whether these are too many; 0 when they cannot be."""
-    judged = ((limits.bounces, bounces), (limits.complaints, complaints))
-    return max((ceil(number / limit.share) + 1 for limit, number in judged if _enough(limit, number)), default=0)
+    most = 0
+    for limit, number in ((limits.bounces, bounces), (limits.complaints, complaints)):
+        if limit is not None and number >= limit.least:
+            most = max(most, ceil(number / limit.share) + 1)
+    return most
 
 
 def too_many(limits: Breakers, counts: Counts, said: Mapping[Cause, str]) -> dict[Cause, str]:
@@ -67,12 +70,12 @@ def too_many(limits: Breakers, counts: Counts, said: Mapping[Cause, str]) -> dic
     """
     days = _days(limits.window)
     found: dict[Cause, str] = {}
-    if _exceeds(limits.bounces, counts.bounces, counts.sent):
-        found["bounces"] = f"{_part(counts.bounces, counts.sent)} messages of {days} came back for good"
-        found["bounces"] += _against(limits.bounces, counts.bounces, counts.sent)
-    if _exceeds(limits.complaints, counts.complaints, counts.sent):
-        found["complaints"] = f"{_part(counts.complaints, counts.sent)} messages of {days} were reported as spam"
-        found["complaints"] += _against(limits.complaints, counts.complaints, counts.sent)
+    if limits.bounces is not None and _exceeds(limits.bounces, counts.bounces, counts.sent):
+        part = _part(limits.bounces, counts.bounces, counts.sent)
+        found["bounces"] = part.format(f"messages of {days} came back for good")
+    if limits.complaints is not None and _exceeds(limits.complaints, counts.complaints, counts.sent):
+        part = _part(limits.complaints, counts.complaints, counts.sent)
+        found["complaints"] = part.format(f"messages of {days} were reported as spam")
     if limits.refusals is not None and counts.refusals >= limits.refusals:
         last = f", last with: {said['refusals']}" if said.get("refusals") else ""
         found["refusals"] = f"its mail was refused {_times(counts.refusals)} within a day because of the sender{last}"
@@ -82,21 +85,13 @@ def too_many(limits: Breakers, counts: Counts, said: Mapping[Cause, str]) -> dic
     return found
 
 
-def _enough(limit: TooMany | None, number: int) -> bool:
-    return limit is not None and number > 0 and number >= limit.least
+def _exceeds(limit: TooMany, number: int, sent: int) -> bool:
+    return number >= limit.least and number >= limit.share * max(sent, number)
 
 
-def _exceeds(limit: TooMany | None, number: int, sent: int) -> bool:
-    return limit is not None and _enough(limit, number) and number >= limit.share * max(sent, number)
-
-
-def _part(number: int, sent: int) -> str:
-    return f"{number} of the {max(sent, number)}"
-
-
-def _against(limit: TooMany | None, number: int, sent: int) -> str:
-    allowed = f"{limit.share * 100:g}" if limit is not None else ""
-    return f" ({number / max(sent, number) * 100:.1f} %; {allowed} % is the limit)"
+def _part(limit: TooMany, number: int, sent: int) -> str:
+    whole = max(sent, number)
+    return f"{number} of the {whole} {{}} ({number / whole * 100:.1f} %; {limit.share * 100:g} % is the limit)"
 
 
 def _days(window: timedelta) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Row, func, insert, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.store import tables
@@ -20,7 +20,7 @@ CALM: Final = timedelta(days=1)
 """No second alert of one kind from one mailbox within this time."""
 
 _t = tables.alerts.c
-_OPEN: Final = literal_column(tables.NOT_TOLD)
+_OPEN: Final[ColumnElement[bool]] = literal_column(tables.NOT_TOLD)
 
 
 @dataclass(frozen=True, slots=True)
