@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy import Row, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.store import tables
@@ -20,6 +20,13 @@ from sequencer.store.statements import among, database_clock, upsert
 
 _t = tables.mailboxes.c
 _f = tables.folders.c
+
+_LISTING: Final = select(tables.mailboxes).order_by(_t.name)
+_HOLD_LEASE: Final = (
+    select(_t.name)
+    .where(_t.name == bindparam("mailbox"), _t.lease_number == bindparam("number"), _t.lease_until.is_not(None))
+    .with_for_update(key_share=True)
+)
 
 
 class MailboxState(StrEnum):
@@ -82,7 +89,7 @@ async def register(conn: AsyncConnection, names: Collection[str], now: datetime)
 
 async def listing(conn: AsyncConnection) -> list[MailboxRow]:
     """All mailboxes ever registered, by name."""
-    found = await conn.execute(select(tables.mailboxes).order_by(_t.name))
+    found = await conn.execute(_LISTING)
     return [_row(row) for row in found]
 
 
@@ -156,11 +163,53 @@ async def release(conn: AsyncConnection, name: str, number: int) -> None:
     )
 
 
+async def take_many(
+    conn: AsyncConnection, names: Collection[str], owner: str, seconds: float, limit: int, *, evict: bool = False
+) -> dict[str, int]:
+    """Become the owner of up to `limit` of these that have none, those first that have waited longest, in one
+    statement; the lease numbers, by name. One that somebody is just taking or committing under is left to them."""
+    if not names or limit <= 0:
+        return {}
+    free = or_(_t.lease_until.is_(None), _t.lease_until <= database_clock(conn), _t.lease_owner == owner)
+    wanted = select(_t.name).where(among(conn, _t.name, names), *([] if evict else [free]))
+    wanted = wanted.order_by(_t.lease_until.nulls_first(), _t.name).limit(limit)
+    chosen = wanted.with_for_update(skip_locked=True, key_share=True).cte("chosen")
+    taken = await conn.execute(
+        update(tables.mailboxes)
+        .where(_t.name.in_(select(chosen.c.name)))
+        .values(lease_owner=owner, lease_number=_t.lease_number + 1, lease_until=database_clock(conn, seconds))
+        .returning(_t.name, _t.lease_number)
+    )
+    return {row.name: row.lease_number for row in taken}
+
+
+async def renew_many(conn: AsyncConnection, leases: Mapping[str, int], owner: str, seconds: float) -> set[str]:
+    """Stay the owner of these (name -> lease number) for so many seconds from now, in one statement; the names of those
+    that were not lost."""
+    if not leases:
+        return set()
+    renewed = await conn.execute(
+        update(tables.mailboxes)
+        .where(among(conn, _t.name, leases.keys()), _t.lease_owner == owner, _t.lease_until.is_not(None))
+        .values(lease_until=database_clock(conn, seconds))
+        .returning(_t.name, _t.lease_number)
+    )
+    return {row.name for row in renewed if leases[row.name] == row.lease_number}
+
+
+async def release_many(conn: AsyncConnection, leases: Mapping[str, int], owner: str) -> None:
+    """Give these back, those that are still held by this owner."""
+    if leases:
+        await conn.execute(
+            update(tables.mailboxes)
+            .where(among(conn, _t.name, leases.keys()), _t.lease_owner == owner)
+            .values(lease_owner="", lease_until=None)
+        )
+
+
 async def hold_lease(conn: AsyncConnection, name: str, number: int) -> bool:
     """Whether the lease is still held under this number; if so, nobody can take it before this transaction ends."""
-    mine = and_(_t.name == name, _t.lease_number == number, _t.lease_until.is_not(None))
-    held = await conn.execute(select(_t.name).where(mine).with_for_update(key_share=True))
-    return held.one_or_none() is not None
+    return await conn.scalar(_HOLD_LEASE, {"mailbox": name, "number": number}) is not None
 
 
 # The folders --------------------------------------------------------------------------------------

@@ -249,6 +249,8 @@ daemons: Final = Table(  # who shares the mailboxes; several on PostgreSQL, one 
     Column("pid", Integer, nullable=False),
     Column("alive_until", Instant, nullable=False),  # by the database's clock, like a lease
     Column("started_at", Instant, nullable=False),
+    Column("serves", Json, nullable=False),  # the mailboxes in its config.yaml, by name
+    Column("roster", CleanText, nullable=False),  # the hash of those, to see whether two daemons serve the same ones
 )
 
 alerts: Final = Table(  # what the rep or the owner is to be told at once

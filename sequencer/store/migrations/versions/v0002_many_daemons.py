@@ -35,6 +35,8 @@ def upgrade() -> None:
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("alive_until", INSTANT, nullable=False),
         sa.Column("started_at", INSTANT, nullable=False),
+        sa.Column("serves", JSON, nullable=False),
+        sa.Column("roster", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_daemons"),
     )
     _strikes()
