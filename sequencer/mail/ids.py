@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from sequencer.mail.addresses import wire_domain
 
+ALERT_HEADER = "X-Sequencer-Alert"
 MAX_LENGTH = 70  # without the angle brackets; longer ids get folded or cut on their way
 _MAC_BYTES = 8
 _MAC_LENGTH = 13  # base32 of 8 bytes
@@ -23,6 +24,7 @@ _LEAST_STEP = 8
 _OURS = re.compile(
     r"<?\s*(?P<signed>(?P<enrollment>\d{1,19})\.(?P<step>[a-z0-9_-]*)\.[a-z0-9]*)\.(?P<mac>[a-z2-7]{13})@"
 )
+_ALERT = re.compile(r"<?\s*alert\.(?P<number>\d{1,19})\.(?P<mac>[a-z2-7]{13})(@|$)")
 _UNSUBSCRIBE = re.compile(r"(?P<enrollment>\d{1,19})-(?P<mac>[a-z2-7]{16})")
 
 
@@ -59,6 +61,18 @@ def read_message_id(key: bytes, message_id: str) -> Token | None:
     if found is None or not hmac.compare_digest(found["mac"], _mac(key, "message-id", found["signed"], _MAC_BYTES)):
         return None
     return Token(int(found["enrollment"]), found["step"])
+
+
+def alert_token(key: bytes, number: int) -> str:
+    """`alert.{number}.{signature}`: stands in a header of our own, and as the left part of the Message-ID, in a mail
+    by which the sequencer tells the rep something."""
+    return f"alert.{number}.{_mac(key, 'alert', str(number), _MAC_BYTES)}"
+
+
+def is_alert_token(key: bytes, text: str) -> bool:
+    """Whether a token, or a Message-ID that begins with one, is ours."""
+    found = _ALERT.match(text.strip().lower())
+    return found is not None and hmac.compare_digest(found["mac"], _mac(key, "alert", found["number"], _MAC_BYTES))
 
 
 def ids_in_answer(answer: str, host: str) -> tuple[str, ...]:

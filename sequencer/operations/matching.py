@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sequencer.core.model import Contact, Enrollment
 from sequencer.inbox.match import Clues, bare_subject
 from sequencer.inbox.parse import Mail
-from sequencer.mail.ids import read_message_id, read_unsubscribe_token
+from sequencer.mail.ids import ALERT_HEADER, is_alert_token, read_message_id, read_unsubscribe_token
 from sequencer.operations.live import Live
 from sequencer.store import aliases, contacts, enrollments
 from sequencer.store.messages import content_hash
@@ -83,6 +83,11 @@ def content_of(mail: Mail, raw: bytes) -> str:
 def is_ours(live: Live, message_id: str) -> bool:
     """Whether a Message-ID is one that this installation signed."""
     return bool(message_id) and read_message_id(live.key, message_id) is not None
+
+
+def is_alert(live: Live, mail: Mail) -> bool:
+    """Whether the sequencer itself wrote it to the rep. Some providers put another Message-ID in the place of ours."""
+    return any(is_alert_token(live.key, text) for text in (mail.message_id, *mail.headers.raw(ALERT_HEADER)[:1]))
 
 
 async def contact_of(conn: AsyncConnection, live: Live, address: str) -> Contact | None:

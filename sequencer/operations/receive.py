@@ -33,6 +33,7 @@ from sequencer.operations.matching import (
     Match,
     contact_of,
     content_of,
+    is_alert,
     is_ours,
     without_tag,
 )
@@ -41,8 +42,9 @@ from sequencer.operations.record import Refusal, change_in
 from sequencer.operations.suppression import first_words, reason_to_suppress
 from sequencer.operations.understanding import understand
 from sequencer.operations.weighing import weigh
-from sequencer.store import contacts, enrollments, messages, suppressions, tasks
+from sequencer.store import contacts, enrollments, messages, strikes, suppressions, tasks
 from sequencer.store.messages import Direction, Known, NewMessage
+from sequencer.store.strikes import Strike
 from sequencer.workspace.calendars import calendar_for
 from sequencer.workspace.config import Mailbox
 
@@ -76,6 +78,8 @@ class Receipt:
 async def receive(conn: AsyncConnection, live: Live, arrival: Arrival, now: datetime) -> Receipt:
     """Take one message in. What concerns none of our contacts leaves no trace."""
     mail = parse_mail(arrival.raw)
+    if is_alert(live, mail):
+        return Receipt()
     if is_ours(live, mail.message_id):
         if not arrival.in_sent:
             return Receipt()  # a copy to ourselves, or one that came back round a forwarder
@@ -95,7 +99,12 @@ async def worth_asking_about(conn: AsyncConnection, live: Live, arrival: Arrival
     Only such a message may be shown to a second opinion: the rep's other mail is nobody's business.
     """
     mail = parse_mail(arrival.raw)
-    if arrival.in_sent or is_ours(live, mail.message_id) or await _by_a_rep(conn, live, arrival, mail):
+    if (
+        arrival.in_sent
+        or is_ours(live, mail.message_id)
+        or is_alert(live, mail)
+        or await _by_a_rep(conn, live, arrival, mail)
+    ):
         return None
     understood = await understand(conn, live, mail, arrival.received_at, arrival.gmail_thread)
     found, reading = understood.found, understood.reading
@@ -129,6 +138,8 @@ async def _receive_from_outside(
     if isinstance(message, Known):
         return Receipt()
     receipt = Receipt(refusal=reading.evidence if reading.sender_side else "")
+    if reading.sender_side:
+        await strikes.add(conn, arrival.mailbox.name, [Strike.REFUSAL], now)
     if found.certain:
         receipt.happenings += await settle_by_answer(conn, live, clues.message_ids, now)
     earlier = await live.earlier(conn, found.enrollment)
