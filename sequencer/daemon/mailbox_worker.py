@@ -271,7 +271,8 @@ async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -
 def _take_in(station: Station, sent: Sent, now: datetime) -> None:
     for happening in sent.happenings:
         station.tell(happening)
-    station.lost = station.lost or sent.lost is not None
+    if sent.lost is not None:
+        lose(station)
     if sent.trouble is not None:
         _trouble(station, "smtp", sent.trouble, now)
     elif sent.delivered:
@@ -327,6 +328,14 @@ async def _note_state(station: Station, now: datetime) -> None:
             await mailboxes.set_state(conn, station.name, state, reason, now)
             if state is MailboxState.OK:
                 await agenda.wake_held(conn, station.name, now)
+def lose(station: Station) -> None:
+    """Another daemon owns the mailbox now: nothing more is begun here."""
+    if not station.lost:
+        station.lost = True
+        station.wake.set()
+        station.tell(Note("warning", station.name, "another sequencer has taken over this mailbox"))
+
+
 
 
 async def _hang_up(station: Station) -> None:

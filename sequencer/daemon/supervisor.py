@@ -20,7 +20,7 @@ from typing import Final
 from watchfiles import awatch
 
 from sequencer.daemon.clock import Clock, SystemClock, pulse
-from sequencer.daemon.mailbox_worker import Station, work, work_once
+from sequencer.daemon.mailbox_worker import Station, lose, work, work_once
 from sequencer.daemon.service import Service
 from sequencer.daemon.telling import Note, Told
 from sequencer.daemon.vitals import MINDING, Beside, Heart, Vitals
@@ -262,10 +262,8 @@ async def _mind_mailbox(daemon: _Daemon, name: str) -> None:
 async def _renew(daemon: _Daemon, station: Station) -> None:
     async with daemon.live.database.begin() as conn:
         kept = await mailboxes.renew(conn, station.name, station.lease, daemon.lease)
-    if not kept and not station.lost:
-        station.lost = True
-        station.wake.set()
-        daemon.tell(Note("warning", station.name, "another sequencer has taken over this mailbox"))
+    if not kept:
+        lose(station)
 
 
 async def _renew_forever(daemon: _Daemon) -> None:

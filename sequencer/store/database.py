@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
@@ -32,6 +32,12 @@ BUSY_SECONDS: Final = 30
 """How long a writer waits for another process's transaction on the same SQLite file."""
 
 CONNECT_SECONDS: Final = 15
+IDLE_SECONDS: Final = 10
+"""How long PostgreSQL keeps a transaction, and its locks, whose client says nothing: one that was frozen or cut off in
+the middle of it. `?idle_in_transaction_session_timeout=` in the database's address says otherwise (milliseconds)."""
+
+SILENT_SECONDS: Final = 60
+"""How long a statement may take before PostgreSQL is taken for gone: a connection that has gone dead says nothing."""
 
 
 class CannotOpen(Exception):
@@ -102,16 +108,17 @@ class Database:
     _writing: asyncio.Task[Any] | None = field(default=None, repr=False)
 
     @staticmethod
-    async def open(url: str) -> Database:
+    async def open(url: str, *, patient: bool = False) -> Database:
         """Connect, creating an SQLite file and its folder (readable by this user only) when they are not there.
 
-        The tables are made by `migrate.upgrade`. Raises CannotOpen.
+        The tables are made by `migrate.upgrade`. With `patient`, a statement may take as long as it needs, on
+        PostgreSQL too. Raises CannotOpen.
         """
         match locate(url):
             case SqliteFile() as location:
                 database = _open_sqlite(location)
             case PostgresServer() as location:
-                database = _open_postgresql(location)
+                database = _open_postgresql(location, None if patient else SILENT_SECONDS)
         try:
             async with database.read() as conn:
                 await conn.execute(text("SELECT 1"))
@@ -202,15 +209,19 @@ def _sqlite_engine(path: Path, begin: str, pragmas: Mapping[str, str], connectio
     return engine
 
 
-def _open_postgresql(location: PostgresServer) -> Database:
+def _open_postgresql(location: PostgresServer, silent: float | None) -> Database:
     try:
         import asyncpg  # an extra: SQLite needs no driver
     except ImportError:
         raise CannotOpen("PostgreSQL needs the driver: pip install 'follow-up-sequencer[postgresql]'") from None
 
+    settings = {"application_name": "sequencer", "idle_in_transaction_session_timeout": f"{IDLE_SECONDS * 1000}"}
+    asked_for = parse_qs(urlsplit(location.dsn).query)
+    settings = {name: value for name, value in settings.items() if name not in asked_for}
+
     async def connect() -> Any:
         return await asyncpg.connect(
-            location.dsn, timeout=CONNECT_SECONDS, server_settings={"application_name": "sequencer"}
+            location.dsn, timeout=CONNECT_SECONDS, command_timeout=silent, server_settings=settings
         )
 
     writer = create_async_engine(

@@ -26,7 +26,7 @@ async def upgrade(url: str) -> tuple[str, ...]:
     Returns the revisions that were run, oldest first. Safe to call from several processes at once. Raises CannotOpen,
     also when a newer version of the program has already changed the tables.
     """
-    database = await Database.open(url)
+    database = await Database.open(url, patient=True)
     try:
         async with database.begin() as conn:
             if database.dialect == "postgresql":

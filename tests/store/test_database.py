@@ -14,9 +14,13 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sequencer.store import migrate, set_aside, tables
+from sequencer.operations.record import is_outage
+from sequencer.store import database as database_module
+from sequencer.store import mailboxes, migrate, set_aside, tables
 from sequencer.store.database import CannotOpen, Database, PostgresServer, SqliteFile, locate
-from tests.databases import Server
+from tests.clock import PATIENCE
+from tests.databases import Server, fresh_postgresql
+from tests.fire.proxy import Proxy, unix
 from tests.store.people import NOW
 
 
@@ -276,3 +280,50 @@ async def test_an_upgraded_database_is_one_file_that_can_be_copied_once_closed(t
     url = f"sqlite:///{tmp_path}/x.db"
     await migrate.upgrade(url)
     assert os.listdir(tmp_path) == ["x.db"]
+
+
+# A client, or a server, that says nothing any more -------------------------------------------------
+
+
+@pytest.mark.postgresql
+async def test_who_falls_silent_in_a_transaction_does_not_keep_its_locks(postgresql_server: Server) -> None:
+    url, drop = fresh_postgresql(postgresql_server)
+    frozen = await Database.open(f"{url}&idle_in_transaction_session_timeout=300")
+    other = await Database.open(url)
+    try:
+        async with frozen.begin() as conn:
+            await mailboxes.register(conn, ["mark"], NOW)
+
+        async def overtaken() -> None:
+            async with frozen.begin() as conn:
+                assert await mailboxes.take(conn, "mark", "frozen", 30) is not None
+                async with asyncio.timeout(PATIENCE), other.begin() as theirs:
+                    assert await mailboxes.take(theirs, "mark", "other", 30) is not None
+
+        with pytest.raises(DBAPIError) as caught:
+            await overtaken()
+        assert is_outage(caught.value)
+    finally:
+        await frozen.close()
+        await other.close()
+        drop()
+
+
+@pytest.mark.postgresql
+async def test_a_server_that_answers_nothing_is_an_error_in_the_end(
+    postgresql_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, drop = fresh_postgresql(postgresql_server)
+    monkeypatch.setattr(database_module, "SILENT_SECONDS", 0.3)
+    async with Proxy(unix(postgresql_server.socket_folder / ".s.PGSQL.5432")) as wire:
+        name = url.rpartition("@/")[2].partition("?")[0]
+        database = await Database.open(f"postgresql://postgres@127.0.0.1:{wire.port}/{name}?sslmode=disable")
+        wire.freeze()
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises((DBAPIError, TimeoutError)) as caught:
+                await _count(database)
+        assert is_outage(caught.value)
+        wire.thaw()
+        assert await _count(database) == 0
+        await database.close()
+    drop()

@@ -1,0 +1,225 @@
+"""Several mailboxes, and daemons that are processes of their own: what the trials with more than one owner share."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Self
+
+from sequencer.operations.contacts import Imported, Wishes, import_file
+from sequencer.operations.live import Live
+from sequencer.operations.opening import opened
+from sequencer.store import attempts
+from sequencer.store.attempts import AttemptState
+from tests.clock import PATIENCE
+from tests.daemon.house import TEMPLATES
+from tests.smtp_peer import AcceptedMail
+
+ENVIRON: Final = {"PASSWORD": "pw"}
+
+CONFIG: Final = """\
+database: "{database}"
+company: {{name: Flathead RV, address: "12 Main St, Kalispell MT 59901"}}
+contacts: {{timezone: America/Denver, holidays: US, language: en}}
+mailboxes:
+{mailboxes}
+spread: off
+"""
+MAILBOX: Final = """\
+  {name}:
+    from: Mark Holloway <mark@{name}.example>
+    smtp: {{host: localhost, port: {smtp}, tls: none, username: {name}, password: "${{PASSWORD}}"}}
+    imap: {{host: localhost, port: {imap}, tls: none, username: {name}, password: "${{PASSWORD}}"}}
+    limits: off
+"""
+PLAN: Final = """\
+from: {name}
+steps:
+  - {{step: one, email: thanks}}
+  - {{step: two, email: article, when: 1 hour later}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A mailbox: its name, which is also its plan's, and the ports of its servers."""
+
+    name: str
+    smtp: int
+    imap: int
+
+
+def furnish(folder: Path, boxes: Iterable[Box], database: str) -> None:
+    """Write a workspace with these mailboxes, each with a plan of its own of two e-mails, an hour apart."""
+    boxes = list(boxes)
+    (folder / "sequences").mkdir(parents=True, exist_ok=True)
+    (folder / "templates").mkdir(exist_ok=True)
+    lines = "".join(MAILBOX.format(name=box.name, smtp=box.smtp, imap=box.imap) for box in boxes)
+    (folder / "config.yaml").write_text(CONFIG.format(database=database, mailboxes=lines))
+    for box in boxes:
+        (folder / "sequences" / f"{box.name}.yaml").write_text(PLAN.format(name=box.name))
+    for name in ("thanks", "article"):
+        (folder / "templates" / f"{name}.md").write_text(TEMPLATES[name])
+
+
+def people_of(box: Box, number: int) -> list[str]:
+    """The addresses of those whom this mailbox writes to: each at a firm of their own."""
+    return [f"p{i}@{box.name}-{i}.example" for i in range(number)]
+
+
+async def enroll(folder: Path, box: Box, number: int, now: datetime) -> None:
+    """Bring in so many people for this mailbox."""
+    rows = "".join(f"{email},P\n" for email in people_of(box, number))
+    path = folder / f"{box.name}.csv"
+    path.write_text(f"email,first_name\n{rows}")
+    async with workspace(folder) as live:
+        assert isinstance(await import_file(live, path, now, Wishes(enroll=box.name)), Imported)
+
+
+@asynccontextmanager
+async def workspace(folder: Path) -> AsyncIterator[Live]:
+    async with opened(folder, ENVIRON) as live:
+        assert isinstance(live, Live), live
+        yield live
+
+
+# The daemons -----------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Running:
+    """A daemon process whose clock is moved by hand, and what it has said so far."""
+
+    process: asyncio.subprocess.Process
+    now: datetime
+    said: list[dict[str, str]] = field(default_factory=list)
+    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _listening: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, folder: Path, now: datetime, lease: float | None = None) -> Self:
+        """Start it on a workspace; `lease` in seconds, the product's own unless told."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.daemon.process",
+            str(folder),
+            now.isoformat(),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, **ENVIRON, **({"LEASE": str(lease)} if lease is not None else {})},
+        )
+        daemon = cls(process, now)
+        daemon._listening = asyncio.create_task(daemon._listen())
+        return daemon
+
+    async def _listen(self) -> None:
+        assert self.process.stdout is not None
+        while line := await self.process.stdout.readline():
+            async with self._news:
+                self.said.append(json.loads(line))
+                self._news.notify_all()
+
+    async def says(self, words: str, times: int = 1) -> None:
+        """Wait until sentences with these words have been said so often."""
+        try:
+            async with asyncio.timeout(2 * PATIENCE), self._news:
+                await self._news.wait_for(lambda: self.count(words) >= times)
+        except TimeoutError:
+            raise AssertionError(f"it never said “{words}” {times} times, but {self.said}") from None
+
+    def count(self, words: str) -> int:
+        return sum(1 for row in self.said if words in row["says"])
+
+    def advance(self, by: timedelta) -> None:
+        """Move its clock; a stopped process hears of it when it goes on."""
+        self.now += by
+        if self.process.stdin is not None and self.alive:
+            self.process.stdin.write(f"{by.total_seconds()}\n".encode())
+
+    @property
+    def alive(self) -> bool:
+        return self.process.returncode is None
+
+    def hears(self, number: signal.Signals) -> None:
+        if self.alive:
+            self.process.send_signal(number)
+
+    async def ends(self, how: signal.Signals | None = None) -> int:
+        """Send the signal, if any, and wait for its end; the exit code."""
+        if how is not None:
+            self.hears(how)
+        async with asyncio.timeout(2 * PATIENCE):
+            code = await self.process.wait()
+        if self._listening is not None:
+            await self._listening
+        return code
+
+    async def gone(self) -> None:
+        """Whatever happens, it does not outlive its test."""
+        if self.alive:
+            self.process.kill()
+        await self.ends()
+
+
+# What came of it --------------------------------------------------------------------------------------
+
+
+def arrivals(mails: Iterable[AcceptedMail]) -> Counter[tuple[str, str]]:
+    """How often each step reached each person, by the server's own account: the second answers the first."""
+    return Counter((mail.recipients[0], "two" if b"In-Reply-To" in mail.data else "one") for mail in mails)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Each is a list of (recipient, step): what came twice, what neither came nor stands as in doubt, what is in doubt
+    as far as the database knows. `open` are the attempts without an outcome."""
+
+    twice: list[tuple[str, str]]
+    lost: list[tuple[str, str]]
+    doubtful: list[tuple[str, str]]
+    open: list[tuple[str, str]]
+
+
+async def judge(folder: Path, people: Sequence[str], mails: Iterable[AcceptedMail], boxes: Iterable[Box]) -> Verdict:
+    """What the servers say, held against what the database knows."""
+    got = arrivals(mails)
+    doubtful: list[tuple[str, str]] = []
+    unfinished: list[tuple[str, str]] = []
+    async with workspace(folder) as live, live.database.read() as conn:
+        for box in boxes:
+            doubtful += [(one.recipient, one.step) for one in await attempts.in_doubt(conn, box.name)]
+            left = await attempts.orphans(conn, box.name, 1 << 40)
+            unfinished += [(one.recipient, one.step) for one in left if one.state is AttemptState.STARTED]
+    expected = {(who, step) for who in people for step in ("one", "two")}
+    return Verdict(
+        twice=sorted(key for key, times in got.items() if times > 1),
+        lost=sorted(expected - got.keys() - set(doubtful)),
+        doubtful=sorted(doubtful),
+        open=sorted(unfinished),
+    )
+
+
+async def status(folder: Path) -> dict[str, Any]:
+    """What `sequencer status --json` says."""
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("sequencer")),
+        "-C",
+        str(folder),
+        "status",
+        "--json",
+        env={**os.environ, **ENVIRON},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    said: dict[str, Any] = json.loads(out)
+    return said
