@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from sequencer.daemon.clock import Clock
+from sequencer.daemon.clock import Clock, ticks
 from sequencer.daemon.telling import Note, Told
 from sequencer.daemon.vitals import Heart
 from sequencer.mail.accounts import Unreachable
@@ -91,8 +91,9 @@ async def work(station: Station) -> None:
             station.tell(told)
         while not station.stop.is_set() and not station.lost and station.live.mailbox(station.name) is not None:
             station.wake.clear()
-            began = station.clock.now()
+            began, ticked = station.clock.now(), ticks()
             turn = await take_turn(station)
+            station.tell(Note("debug", station.name, "one turn is done", "turn", ticks() - ticked))
             if not turn.again:
                 station.planned = await next_turn(station, began)
                 if station.lines is not None and station.planned - station.clock.now() > KEEP_LINES:
@@ -184,7 +185,7 @@ def _tell_wait(station: Station, wake_at: datetime | None) -> None:
         waits = f"nothing to do before {_clock_time(wake_at)}; listening for mail"
     if waits != station.waits_told:
         station.waits_told = waits
-        station.tell(Note("info", station.name, waits))
+        station.tell(Note("info", station.name, waits, "waiting"))
 
 
 def _clock_time(at: datetime) -> str:
@@ -301,7 +302,7 @@ def _trouble(station: Station, where: str, trouble: Trouble, now: datetime) -> N
     """Note why the mailbox is held, and when to try again: twice as long each time, up to half an hour."""
     known = station.troubles.get(where)
     if known is None or known.reason != trouble.reason:
-        station.tell(Note("warning", station.name, f"held: {trouble.reason}"))
+        station.tell(Note("warning", station.name, f"held: {trouble.reason}", "mailbox_held"))
     failures = station.failures.get(where, 0)
     station.troubles[where] = trouble
     station.failures[where] = failures + 1
@@ -314,7 +315,7 @@ def _recovered(station: Station, where: str) -> None:
         station.failures.pop(where, None)
     station.retry_at.pop(where, None)
     if station.troubles.pop(where, None) is not None and not station.troubles:
-        station.tell(Note("info", station.name, "works again"))
+        station.tell(Note("info", station.name, "works again", "mailbox_works"))
 
 
 async def _note_state(station: Station, now: datetime) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import secrets
 import socket
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -22,7 +23,8 @@ from watchfiles import awatch
 from sequencer.daemon.clock import Clock, SystemClock, pulse
 from sequencer.daemon.mailbox_worker import Station, lose, work, work_once
 from sequencer.daemon.service import Service
-from sequencer.daemon.telling import Note, Told
+from sequencer.daemon.telling import Note, Told, veiled
+from sequencer.daemon.veil import Veil
 from sequencer.daemon.vitals import MINDING, Beside, Heart, Vitals
 from sequencer.daemon.watcher import watch_inbox
 from sequencer.operations.adopt import Unusable, adopt, put_in_force
@@ -60,6 +62,7 @@ class _Daemon:
     poll: timedelta
     vitals: Vitals
     lease: float
+    veil: Veil
     stations: dict[str, Station] = field(default_factory=dict)
     workers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     refused: bool = False  # the files as they are saved have mistakes
@@ -88,16 +91,19 @@ async def run(
     poll: timedelta = POLL,
     lease: float = LEASE_SECONDS,
     beside: Beside = _nothing,
+    veil: Veil | None = None,
 ) -> Unusable | None:
     """Run the daemon until `stop` is set, with `beside`; or, with `once`, until all that is due is done.
 
     `lease`: seconds of real time after which another daemon takes the mailboxes of one that is no longer heard of.
+    `veil` learns the secrets of the workspace, for whoever tells something beside the daemon.
     Returns why it could not start, or None after an orderly end.
     """
-    clock = clock or SystemClock()
+    clock, veil = clock or SystemClock(), veil or Veil()
     loaded = load(folder, environ)
     if loaded.workspace is None:
         return Unusable(loaded.problems)
+    veil.learn(loaded.workspace.config)
     claim = _claim(loaded.workspace)
     if isinstance(claim, Unusable):
         return claim
@@ -107,8 +113,8 @@ async def run(
             return live
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         vitals = Vitals(live, clock, owner, clock.now())
-        told = _heard(vitals, tell)
-        daemon = _Daemon(live, folder, environ, clock, told, stop or asyncio.Event(), poll, vitals, lease)
+        told = _heard(vitals, tell, veil)
+        daemon = _Daemon(live, folder, environ, clock, told, stop or asyncio.Event(), poll, vitals, lease, veil)
         try:
             if not once:
                 return await _run_with(daemon, beside)
@@ -120,10 +126,12 @@ async def run(
         claim.release()
 
 
-def _heard(vitals: Vitals, tell: Callable[[Told], None]) -> Callable[[Told], None]:
+def _heard(vitals: Vitals, tell: Callable[[Told], None], veil: Veil) -> Callable[[Told], None]:
+    """Counts what is told, and tells it without secrets."""
+
     def told(what: Told) -> None:
         vitals.hear(what)
-        tell(what)
+        tell(veiled(what, veil))
 
     return told
 
@@ -155,7 +163,7 @@ async def _run_with(daemon: _Daemon, beside: Beside) -> Unusable | None:
 
 async def _run(daemon: _Daemon) -> None:
     names = ", ".join(daemon.live.workspace.config.mailboxes)
-    daemon.tell(Note("info", "", f"running with {_count(daemon)}; mailboxes: {names}"))
+    daemon.tell(Note("info", "", f"running with {_count(daemon)}; mailboxes: {names}", "started"))
     service = Service.of(daemon.environ)
     minders = [
         asyncio.create_task(_mind_leases(daemon)),
@@ -170,14 +178,14 @@ async def _run(daemon: _Daemon) -> None:
         service.stopping()
         await _cancel(minders)
         await _stop_workers(daemon)
-        daemon.tell(Note("info", "", "stopped"))
+        daemon.tell(Note("info", "", "stopped", "stopped"))
 
 
 async def _run_once(daemon: _Daemon) -> None:
     async def one(name: str) -> None:
         station = await _take(daemon, name)
         if station is None:
-            daemon.tell(Note("warning", name, "another sequencer works for this mailbox"))
+            daemon.tell(Note("warning", name, "another sequencer works for this mailbox", "not_owned"))
             return
         daemon.stations[name] = station
         await work_once(station)
@@ -190,7 +198,7 @@ async def _run_once(daemon: _Daemon) -> None:
         )
         for name, result in zip(daemon.live.workspace.config.mailboxes, results, strict=True):
             if isinstance(result, Exception):
-                daemon.tell(Note("error", name, f"failed: {type(result).__name__}: {result}"))
+                daemon.tell(Note("error", name, f"failed: {type(result).__name__}: {result}", "worker_failed"))
     finally:
         await _cancel([renewing])
         await _release(daemon)
@@ -282,7 +290,9 @@ async def _guarded(daemon: _Daemon, station: Station) -> None:
         daemon.vitals.worker_ended(station.name)
     except Exception as error:  # whatever it is, the other mailboxes go on
         daemon.vitals.worker_failed(station.name)
-        daemon.tell(Note("error", station.name, f"failed and will be tried again: {type(error).__name__}: {error}"))
+        why = f"failed and will be tried again: {type(error).__name__}: {error}"
+        daemon.tell(Note("error", station.name, why, "worker_failed"))
+        daemon.tell(Note("debug", station.name, "".join(traceback.format_exception(error)), "traceback"))
         await pulse(daemon.stop, CRASHED_AGAIN)
     finally:
         await _cancel([watching])

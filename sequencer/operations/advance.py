@@ -270,8 +270,8 @@ _WORDS: Final[dict[type, What]] = {
 }
 
 
-def happening_of(event: e.Event, enrollment: Enrollment, contact: str) -> Happening:
-    """An event, told."""
+def happening_of(event: e.Event, enrollment: Enrollment, contact: str, attempt: int = 0) -> Happening:
+    """An event, told. `attempt` is the number of the attempt that it is the outcome of."""
     return Happening(
         _WORDS[type(event)],
         event.at,
@@ -281,6 +281,7 @@ def happening_of(event: e.Event, enrollment: Enrollment, contact: str) -> Happen
         enrollment.sequence,
         getattr(event, "step", ""),
         _detail(event),
+        attempt,
     )
 
 

@@ -32,7 +32,8 @@ What = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One thing that happened to one person. `contact` is an address: it does not belong into logs of machines."""
+    """One thing that happened to one person. `contact` is an address: it does not belong into logs of machines.
+    `attempt` is the number of the attempt that it is the outcome of, where it is one."""
 
     what: What
     at: datetime
@@ -42,3 +43,4 @@ class Happening:
     sequence: str = ""
     step: str = ""
     detail: str = ""
+    attempt: int = 0

@@ -266,7 +266,7 @@ async def _record(
         ],
     )
     return [
-        happening_of(event, after, one.contact)
+        happening_of(event, after, one.contact, one.attempt or 0)
         for one, (after, events) in zip(ended, folded, strict=True)
         for event in events
     ]
