@@ -25,6 +25,28 @@ from sequencer.store.statements import among
 _t = tables.enrollments.c
 _IS_DUE: Final[ColumnElement[bool]] = literal_column(tables.DUE)
 _IS_HELD: Final[ColumnElement[bool]] = literal_column(tables.HELD)
+_DUE_NOW: Final = (
+    select(*STANDING)
+    .where(_t.mailbox == bindparam("mailbox"), _t.wake_at <= bindparam("now", type_=Instant()), _IS_DUE)
+    .order_by(_t.wake_at, _t.id)
+    .limit(bindparam("limit"))
+)
+_SAME_HOLD: Final = and_(_t.held_reason == bindparam("hold_reason"), _t.held_step == bindparam("hold_step"))
+_SLEEP: Final = (
+    update(tables.enrollments)
+    .where(
+        _t.id == bindparam("key"),
+        _t.version == bindparam("seen_version"),
+        _t.wakes == bindparam("seen_wakes"),
+    )
+    .values(
+        wake_at=bindparam("until", type_=Instant()),
+        held_reason=bindparam("hold_reason"),
+        held_step=bindparam("hold_step"),
+        held_until=bindparam("hold_until", type_=Instant()),
+        held_since=case((_SAME_HOLD, _t.held_since), else_=bindparam("hold_since", type_=Instant())),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +88,7 @@ class Load:
 
 async def due(conn: AsyncConnection, mailbox: str, now: datetime, limit: int) -> Due:
     """The enrollments of a mailbox whose time has come, the longest waiting first, `limit` rows at most."""
-    found = await conn.execute(
-        select(*STANDING)
-        .where(_t.mailbox == mailbox, _t.wake_at <= now, _IS_DUE)
-        .order_by(_t.wake_at, _t.id)
-        .limit(limit)
-    )
+    found = await conn.execute(_DUE_NOW, {"mailbox": mailbox, "now": now, "limit": limit})
     standings: list[Standing] = []
     unreadable: list[Unreadable] = []
     for row in found.all():
@@ -108,23 +125,8 @@ async def sleep_many(conn: AsyncConnection, sleeps: Sequence[Sleep]) -> None:
     """
     if not sleeps:
         return
-    same_hold = and_(_t.held_reason == bindparam("hold_reason"), _t.held_step == bindparam("hold_step"))
-    await conn.execute(
-        update(tables.enrollments)
-        .where(
-            _t.id == bindparam("key"),
-            _t.version == bindparam("seen_version"),
-            _t.wakes == bindparam("seen_wakes"),
-        )
-        .values(
-            wake_at=bindparam("until", type_=Instant()),
-            held_reason=bindparam("hold_reason"),
-            held_step=bindparam("hold_step"),
-            held_until=bindparam("hold_until", type_=Instant()),
-            held_since=case((same_hold, _t.held_since), else_=bindparam("hold_since", type_=Instant())),
-        ),
-        [_sleep_row(sleep) for sleep in sorted(sleeps, key=lambda sleep: sleep.seen.enrollment.id)],
-    )
+    rows = [_sleep_row(sleep) for sleep in sorted(sleeps, key=lambda sleep: sleep.seen.enrollment.id)]
+    await conn.execute(_SLEEP, rows)
 
 
 def _sleep_row(sleep: Sleep) -> dict[str, object]:

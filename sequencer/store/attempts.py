@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, bindparam, func, insert, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,9 +19,10 @@ from sequencer.store import tables
 from sequencer.store.addresses import bare
 from sequencer.store.columns import Instant
 from sequencer.store.mailboxes import LeaseLost, hold_lease
-from sequencer.store.statements import among
+from sequencer.store.statements import among, listed
 
 _t = tables.attempts.c
+_en = tables.enrollments.c
 
 _START: Final = insert(tables.attempts).returning(_t.enrollment_id, _t.id)
 _FINISH: Final = (
@@ -33,6 +34,11 @@ _FINISH: Final = (
         finished_at=bindparam("at", type_=Instant()),
         copy_state=bindparam("new_copy"),
     )
+)
+_IN_FLIGHT: Final = (
+    select(_en.contact_id)
+    .join_from(tables.enrollments, tables.attempts, _t.enrollment_id == _en.id)
+    .where(listed(_en.contact_id, "contacts"), _t.state == "started")
 )
 
 
@@ -178,13 +184,7 @@ async def orphans(conn: AsyncConnection, mailbox: str, before: int) -> list[Atte
 
 async def in_flight_to(conn: AsyncConnection, contact_ids: Collection[int]) -> set[int]:
     """Of these contacts, those to whom a message is on its way right now, from whatever mailbox or sequence."""
-    en = tables.enrollments.c
-    found = await conn.scalars(
-        select(en.contact_id)
-        .join_from(tables.enrollments, tables.attempts, _t.enrollment_id == en.id)
-        .where(among(conn, en.contact_id, contact_ids), _t.state == AttemptState.STARTED)
-    )
-    return set(found)
+    return set(await conn.scalars(_IN_FLIGHT, {"contacts": contact_ids}))
 
 
 async def in_doubt(conn: AsyncConnection, mailbox: str) -> list[Attempt]:
@@ -192,6 +192,31 @@ async def in_doubt(conn: AsyncConnection, mailbox: str) -> list[Attempt]:
     return await _select(
         conn, _t.mailbox == mailbox, literal_column(tables.UNFINISHED), _t.state == AttemptState.IN_DOUBT
     )
+
+
+class Doubt(NamedTuple):
+    """An attempt in doubt, and whom it was for."""
+
+    attempt: Attempt
+    contact: str
+    sequence: str
+
+
+async def doubts(conn: AsyncConnection, enrollment_ids: Collection[int] | None = None, limit: int = 100) -> list[Doubt]:
+    """What is in doubt, the oldest first, of all mailboxes or of these enrollments; `limit` at most."""
+    en, c = tables.enrollments.c, tables.contacts.c
+    wanted = [literal_column(f"attempts.{tables.UNFINISHED}"), _t.state == AttemptState.IN_DOUBT]
+    if enrollment_ids is not None:
+        wanted.append(among(conn, _t.enrollment_id, enrollment_ids))
+    found = await conn.execute(
+        select(*_COLUMNS, c.email, en.sequence)
+        .join_from(tables.attempts, tables.enrollments, _t.enrollment_id == en.id)
+        .join(tables.contacts, en.contact_id == c.id)
+        .where(*wanted)
+        .order_by(_t.id)
+        .limit(limit)
+    )
+    return [Doubt(_attempt(row, leave=("email", "sequence")), row.email, row.sequence) for row in found]
 
 
 async def in_doubt_counts(conn: AsyncConnection) -> dict[str, int]:
@@ -258,5 +283,6 @@ async def _select(conn: AsyncConnection, *where: ColumnElement[bool]) -> list[At
     return [_attempt(row) for row in found]
 
 
-def _attempt(row: Row[*tuple[Any, ...]]) -> Attempt:
-    return Attempt(**{**row._mapping, "state": AttemptState(row.state)})
+def _attempt(row: Row[*tuple[Any, ...]], leave: Collection[str] = ()) -> Attempt:
+    values = {name: value for name, value in row._mapping.items() if name not in leave}
+    return Attempt(**{**values, "state": AttemptState(row.state)})

@@ -15,13 +15,16 @@ from sequencer.core.model import Contact, Fields
 from sequencer.store import statements, tables
 from sequencer.store.addresses import domain_of, normal
 from sequencer.store.columns import Instant
-from sequencer.store.statements import among
+from sequencer.store.statements import among, listed
 
 Outcome = Literal["created", "updated", "unchanged"]
 
 _t = tables.contacts.c
 _COLUMNS: Final = (_t.id, _t.email, _t.fields, _t.timezone, _t.holidays, _t.language)
 
+_BY_IDS: Final = select(*_COLUMNS).where(listed(_t.id, "ids"))
+_LAST_TOUCH: Final = select(_t.id, _t.last_touch_at).where(listed(_t.id, "ids"))
+_LAST_TOUCH_LOCKED: Final = _LAST_TOUCH.order_by(_t.id).with_for_update(key_share=True)
 _TOUCH: Final = (
     update(tables.contacts)
     .where(
@@ -189,7 +192,7 @@ async def by_id(conn: AsyncConnection, contact_id: int, defaults: Defaults = PLA
 
 async def by_ids(conn: AsyncConnection, ids: Collection[int], defaults: Defaults = PLAIN) -> dict[int, Contact]:
     """The contacts of these ids, those that exist."""
-    found = await conn.execute(select(*_COLUMNS).where(among(conn, _t.id, ids)))
+    found = await conn.execute(_BY_IDS, {"ids": ids})
     return {row.id: _contact(row, defaults) for row in found}
 
 
@@ -250,8 +253,7 @@ async def last_touch_of(conn: AsyncConnection, ids: Collection[int], *, lock: bo
 
     With `lock`, nobody else can touch them, or lock them, before this transaction ends.
     """
-    known = select(_t.id, _t.last_touch_at).where(among(conn, _t.id, ids))
-    found = await conn.execute(known.order_by(_t.id).with_for_update(key_share=True) if lock else known)
+    found = await conn.execute(_LAST_TOUCH_LOCKED if lock else _LAST_TOUCH, {"ids": ids})
     return {row.id: row.last_touch_at for row in found if row.last_touch_at is not None}
 
 

@@ -36,7 +36,7 @@ from sequencer.core.events import (
 from sequencer.core.model import Enrollment, Status
 from sequencer.store import tables
 from sequencer.store.addresses import normal
-from sequencer.store.statements import among
+from sequencer.store.statements import among, listed
 
 _t = tables.enrollments.c
 _e = tables.events.c
@@ -44,6 +44,12 @@ _e = tables.events.c
 OPEN: Final = (Status.ACTIVE, Status.PAUSED, Status.SNOOZED)
 _UPDATE: Final = update(tables.enrollments).where(_t.id == bindparam("key"))
 _INSERT_EVENTS: Final = insert(tables.events)
+_LOCK: Final = (
+    select(_t.id, _t.contact_id, _t.version, _t.status, _t.alone, _t.exclusive, _t.wake_at, _t.wakes, _t.last_message)
+    .where(listed(_t.id, "ids"))
+    .order_by(_t.id)
+    .with_for_update(key_share=True)
+)
 _IS_OPEN: Final[ColumnElement[bool]] = literal_column(f"enrollments.{tables.OPEN}")
 
 
@@ -260,23 +266,7 @@ def moved_on(locked: Locked, versions: Mapping[int, int]) -> set[int]:
 
 async def lock(conn: AsyncConnection, ids: Collection[int]) -> Locked:
     """Lock enrollments until this transaction ends; those that do not exist are not in the answer."""
-    found = await conn.execute(
-        select(
-            _t.id,
-            _t.contact_id,
-            _t.version,
-            _t.status,
-            _t.alone,
-            _t.exclusive,
-            _t.wake_at,
-            _t.wakes,
-            _t.last_message,
-        )
-        .where(among(conn, _t.id, ids))
-        .order_by(_t.id)
-        .with_for_update(key_share=True)
-    )
-    return {row.id: row for row in found}
+    return {row.id: row for row in await conn.execute(_LOCK, {"ids": ids})}
 
 
 def _reopens(row: Row[*tuple[Any, ...]], change: Change) -> bool:

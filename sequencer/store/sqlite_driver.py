@@ -64,6 +64,11 @@ class _Connection(aiosqlite.Connection):
         self.asked += 1
         return await super()._execute(counted)  # type: ignore[no-untyped-call]  # aiosqlite has no types there
 
+    async def rollback(self) -> None:
+        # SQLAlchemy asks for it whenever a connection goes back to its pool; after a commit there is nothing to do
+        if self.asked != self.done or self.in_transaction:
+            await super().rollback()
+
     def cursor(self) -> _Cursor:  # type: ignore[override]  # only SQLAlchemy asks for one, and only enters it
         return _Cursor(self)
 

@@ -1,4 +1,8 @@
-"""The few statements that SQLite and PostgreSQL word differently."""
+"""The few statements that SQLite and PostgreSQL word differently.
+
+Building a statement costs more than running it. What a message goes through is therefore built once, when its module
+is loaded, with `listed` in place of `among`.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,15 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     ColumnElement,
+    Dialect,
     Integer,
     Table,
     Text,
+    TypeDecorator,
     any_,
+    bindparam,
     func,
     literal,
     select,
@@ -21,6 +29,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
 from sequencer.store.columns import Instant, clean, dump_json
@@ -33,8 +44,61 @@ def among(
     if conn.dialect.name == "sqlite":
         each = func.json_each(dump_json(list(values))).table_valued("value")
         return column.in_(select(each.c.value))
-    kind: TypeEngine[Any] = BigInteger() if isinstance(column.type, (BigInteger, Integer)) else Text()
-    return column == any_(literal([clean(v) if isinstance(v, str) else v for v in values], ARRAY(kind)))
+    return column == any_(literal(_cleaned(values), ARRAY(_kind(column))))
+
+
+def listed(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """The same for a statement that is built once: the values are given as parameter `name` when it is executed."""
+    return _Listed(column, bindparam(name, type_=_Several(_kind(column))))
+
+
+def _kind(column: ColumnElement[Any]) -> TypeEngine[Any]:
+    return BigInteger() if isinstance(column.type, (BigInteger, Integer)) else Text()
+
+
+def _cleaned(values: Collection[int] | Collection[str]) -> list[int | str]:
+    return [clean(value) if isinstance(value, str) else value for value in values]
+
+
+class _Several(TypeDecorator[Collection[Any]]):
+    """Several values in one parameter: as JSON on SQLite, as an array on PostgreSQL."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else ARRAY(self.kind))
+
+    def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        return dump_json(list(value)) if dialect.name == "sqlite" else _cleaned(value)
+
+
+class _Listed(FunctionElement[bool]):
+    """`column` is one of the values of a parameter."""
+
+    inherit_cache = True
+    type = Boolean()
+
+    def self_group(self, against: Any = None) -> _Listed:
+        return self  # a condition as it is: SQLAlchemy would compare it with 1 on SQLite, and no index could be used
+
+
+@compiles(_Listed)
+def _in_array(element: _Listed, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(part, **options) for part in element.clauses)
+    return f"{column} = ANY ({values})"
+
+
+@compiles(_Listed, "sqlite")
+def _in_json(element: _Listed, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(part, **options) for part in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 (a column of ours, and a parameter)
 
 
 def upsert(conn: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
