@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import SecretStr
 
-from sequencer.workspace.config import MAILTO, Config
+from sequencer.workspace.config import Config
 
 HIDDEN: Final = "(secret)"
 SOMEBODY: Final = "(address)"
@@ -51,7 +51,7 @@ def without_addresses(text: str) -> str:
 def secrets_of(config: Config) -> set[str]:
     """Every secret of a workspace: passwords and keys, that of the database, and where the rep is told."""
     found = {secret.get_secret_value() for secret in _secrets_in(config)}
-    found |= {url for url in config.notify if url != MAILTO}
+    found |= {url for url in config.notify if "://" in url}
     try:
         password = urlsplit(config.database).password or ""
     except ValueError:  # cannot be parsed, so it cannot be connected to either
