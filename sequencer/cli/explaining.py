@@ -95,10 +95,27 @@ def _print_status(found: Health, zone: ZoneInfo) -> None:
     standing = [f"{number} {status}" for status, number in found.enrollments.items() if number]
     none = "none yet; `sequencer import FILE.csv --enroll SEQUENCE` begins some"
     say(f"\nEnrollments: {', '.join(standing) or none}")
+    if found.doubts:
+        _print_doubts(found, zone)
     if found.problems:
         say("\nTo look at:")
         for problem in found.problems:
             say("\n".join(paragraph(problem, "  - ", "    ")))
+
+
+def _print_doubts(found: Health, zone: ZoneInfo) -> None:
+    """What may or may not have arrived. Whoever knows it from the contact, or from the provider's log, can say so."""
+    from sequencer.operations.explain import RESOLVE
+
+    say("\nIn doubt:")
+    for one in found.doubts:
+        attempt = one.attempt
+        what = f"{attempt.id}: “{attempt.step}” of {one.sequence} to {one.contact}, {instant(attempt.started_at, zone)}"
+        say("\n".join(paragraph(f"{what}: {attempt.answer}", "  ", "      ")))
+    missing = sum(box.in_doubt for box in found.mailboxes) - len(found.doubts)
+    if missing > 0:
+        say(f"  and {missing} more")
+    say(f"  If you know: {RESOLVE} {found.doubts[0].attempt.id} --delivered, or --not-delivered to send it again")
 
 
 # why ----------------------------------------------------------------------------------------------
@@ -137,6 +154,8 @@ def _print_why(found: Explanation) -> None:
 
 
 def _print_way(way: Way, zone: ZoneInfo) -> None:
+    from sequencer.operations.explain import RESOLVE
+
     enrollment = way.enrollment
     reason = f": {enrollment.reason}" if enrollment.reason else ""
     say(f"\n{enrollment.sequence} (thread {enrollment.id}, from {enrollment.mailbox}): {enrollment.status}{reason}")
@@ -149,6 +168,10 @@ def _print_way(way: Way, zone: ZoneInfo) -> None:
             say("\n".join(paragraph(f"{way.held.reason}{until}", "  held    ", " " * 10)))
             if way.held.way_out:
                 say("\n".join(paragraph(way.held.way_out, " " * 10)))
+    for attempt in way.doubts:
+        doubt = f"“{attempt.step}” of {instant(attempt.started_at, zone)} may or may not have arrived: {attempt.answer}"
+        say("\n".join(paragraph(doubt, "  doubt   ", " " * 10)))
+        say(f"          if you know: {RESOLVE} {attempt.id} --delivered, or --not-delivered")
     label = "  so far  "
     for line in _worth_telling(way.history):
         step = f"[{line.step}] " if line.step else ""

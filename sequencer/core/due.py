@@ -14,6 +14,8 @@ EDIT_SPREAD: Final = timedelta(hours=8)
 
 NOT_READ_SINCE: Final = "the inbox was not read to its end since this fell due"
 
+READ_TOO_LONG_AGO: Final = "the inbox was last read to its end too long ago"
+
 FRESH_FOR: Final = timedelta(minutes=10)
 """How long ago the inbox may have been read to its end when a message leaves."""
 
@@ -57,7 +59,7 @@ def forbidden(case: Case, key: str, due_at: datetime) -> Held | None:
     if facts.inbox_read_at is None or facts.inbox_read_at < due_at:
         return Held(NOT_READ_SINCE, None, key, due_at)
     if now - facts.inbox_read_at > FRESH_FOR:
-        return Held("the inbox was last read to its end too long ago", None, key, due_at)
+        return Held(READ_TOO_LONG_AGO, None, key, due_at)
     return None
 
 

@@ -91,7 +91,10 @@ class InDoubt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotDelivered:
-    """Evidence, or the owner, says that a message in doubt never left: the step is taken again."""
+    """Evidence, or the owner, says that a message in doubt never left: the step is taken again.
+
+    Not `again`: the plan has gone on since, and this is merely noted.
+    """
 
     at: datetime
     step: str
@@ -99,6 +102,7 @@ class NotDelivered:
     position: Position
     reason: str
     retry_at: datetime | None = None
+    again: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,6 +168,8 @@ def _advance(en: Enrollment, position: Position) -> Enrollment:
 
 
 def _returned(en: Enrollment, event: e.NotDelivered) -> Enrollment:
+    if not event.again:
+        return replace(en, returned=en.returned + 1)
     flying = en.in_flight is not None and en.in_flight.message_id == event.message_id
     again = replace(en, returned=en.returned + 1, taken={s: line for s, line in en.taken.items() if s != event.step})
     if flying:

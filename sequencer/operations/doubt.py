@@ -8,29 +8,42 @@ the owner. It is never blindly sent again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, assert_never
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core import events as e
 from sequencer.core.decide import next_position
-from sequencer.core.model import BACK_OFF, Enrollment, Position, Thread
+from sequencer.core.model import BACK_OFF, Enrollment, Position, Status, Thread
 from sequencer.core.model import Sequence as Plan
 from sequencer.mail.incoming import Incoming
 from sequencer.mail.threads import follow_up_thread, new_thread
 from sequencer.operations.advance import happening_of
+from sequencer.operations.explain import outlook
 from sequencer.operations.happenings import Happening
 from sequencer.operations.live import Live
-from sequencer.operations.record import change_in, is_outage
-from sequencer.store import aliases, attempts, enrollments, sent_copies, set_aside
+from sequencer.operations.record import Refusal, change_in, is_outage
+from sequencer.store import aliases, attempts, contacts, enrollments, sent_copies, set_aside
 from sequencer.store.aliases import Alias
 from sequencer.store.attempts import Attempt, AttemptState
 from sequencer.workspace.config import Mailbox
 
 LOST_TRACK: Final = "the sequencer stopped before the server's answer was recorded"
 NOT_THERE: Final = "the provider has no copy of it in Sent, where it has those of other messages"
+
+SAID_DELIVERED: Final = "the owner says that it arrived"
+SAID_NOT_DELIVERED: Final = "the owner says so"
+
+_STATES: Final = {
+    AttemptState.STARTED: "on its way",
+    AttemptState.ACCEPTED: "known to have left",
+    AttemptState.DEFERRED: "known to have been put off",
+    AttemptState.REJECTED: "known to have been refused",
+    AttemptState.IN_DOUBT: "being settled by somebody else right now",
+    AttemptState.NOT_DELIVERED: "known never to have left",
+}
 
 TELLING_AFTER: Final = timedelta(minutes=15)
 """So long after the attempt the provider has put its copy into Sent, if it took the message."""
@@ -121,8 +134,9 @@ async def settle_by_copy(
     if gmail_thread:
         alias = Alias(gmail_thread, attempt.enrollment_id, "gmail thread", attempt.id)
         await aliases.add_many(conn, [alias])
-    await sent_copies.done(conn, [attempt.id])
-    return await _settle(conn, live, attempt, "its copy is in the Sent folder", now)
+    told = await _settle(conn, live, attempt, "its copy is in the Sent folder", now)
+    await sent_copies.done(conn, [attempt.id])  # last: everybody locks contacts, then enrollments, then attempts
+    return told
 
 
 async def settle_by_answer(
@@ -137,6 +151,25 @@ async def settle_by_answer(
             copy = mailbox is not None and not mailbox.fills_sent
             told += await _settle(conn, live, attempt, "a mail that came back quotes it", now, copy=copy)
     return told
+
+
+async def settle_first_hand(
+    conn: AsyncConnection, live: Live, attempt_id: int, state: AttemptState, answer: str, now: datetime, *, copy: bool
+) -> list[Happening]:
+    """An earlier owner, overtaken while its message was in the air, knows after all what became of it. What others have
+    settled meanwhile stays."""
+    attempt = await attempts.get(conn, attempt_id)
+    match state:
+        case _ if attempt is None:
+            return []
+        case AttemptState.ACCEPTED:
+            return await _settle(conn, live, attempt, answer, now, copy=copy)
+        case AttemptState.DEFERRED | AttemptState.REJECTED | AttemptState.NOT_DELIVERED:
+            return await _take_back(conn, live, attempt, now, answer, note=True)
+        case AttemptState.IN_DOUBT | AttemptState.STARTED:
+            return []
+        case _:
+            assert_never(state)
 
 
 async def settle_by_absence(
@@ -166,8 +199,70 @@ async def settle_by_absence(
     return told
 
 
-async def _take_back(conn: AsyncConnection, live: Live, attempt: Attempt, now: datetime) -> list[Happening]:
-    """Only while the plan stands right behind the step; what has gone on since is not taken back."""
+# The owner decides -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What the owner's word has changed. `again`: the step is due again; else the plan goes on from where it is."""
+
+    attempt: Attempt
+    enrollment: Enrollment
+    not_delivered: bool
+    again: bool = False
+
+
+async def resolve(
+    conn: AsyncConnection, live: Live, attempt_id: int, now: datetime, *, delivered: bool
+) -> Resolved | Refusal:
+    """The owner says what became of a message in doubt. Evidence that came first stands, and is a refusal here."""
+    attempt = await attempts.get(conn, attempt_id)
+    if attempt is None:
+        return Refusal(f"there is no attempt {attempt_id}; `sequencer status` lists what is in doubt")
+    before = await enrollments.get(conn, attempt.enrollment_id)
+    if delivered:
+        mailbox = live.mailbox(attempt.mailbox)
+        copy = mailbox is not None and not mailbox.fills_sent
+        told = await _settle(conn, live, attempt, SAID_DELIVERED, now, copy=copy)
+    else:
+        told = await _take_back(conn, live, attempt, now, SAID_NOT_DELIVERED, note=True)
+    after = await enrollments.get(conn, attempt.enrollment_id)
+    if not told or before is None or after is None:
+        return Refusal(await _settled_already(conn, attempt_id))
+    stood = before.position, before.backed_off
+    again = not delivered and (after.position, after.backed_off) != stood
+    return Resolved(attempt, after, not_delivered=not delivered, again=again)
+
+
+async def in_words(conn: AsyncConnection, live: Live, resolved: Resolved, now: datetime) -> str:
+    """What the owner's word comes to, and what is next."""
+    attempt, enrollment = resolved.attempt, resolved.enrollment
+    what = f"{attempt.recipient}: “{attempt.step}” of {enrollment.sequence}"
+    if not resolved.not_delivered:
+        return f"{what} arrived, as you say."
+    if not resolved.again:
+        why = "the plan has ended" if enrollment.status.ended else "the plan has gone on since"
+        return f"{what} never left, as you say; {why}, so that is noted and nothing is sent again."
+    if enrollment.status is Status.PAUSED:
+        return f"{what} never left, as you say; it is taken again once you resume it."
+    ahead = await outlook(conn, live, [enrollment], now)
+    return f"{what} never left, as you say; {ahead[enrollment.id]}."
+
+
+async def _settled_already(conn: AsyncConnection, attempt_id: int) -> str:
+    attempt = await attempts.get(conn, attempt_id)
+    if attempt is None:
+        return f"attempt {attempt_id} is gone"
+    answer = f": {attempt.answer}" if attempt.answer else ""
+    return f"attempt {attempt_id} is not in doubt; it is {_STATES[attempt.state]}{answer}"
+
+
+async def _take_back(
+    conn: AsyncConnection, live: Live, attempt: Attempt, now: datetime, reason: str = NOT_THERE, *, note: bool = False
+) -> list[Happening]:
+    """Only while the plan stands right behind the step; what has gone on since is not taken back, but may be noted."""
+    if not await _still_in_doubt(conn, attempt):
+        return []
     made: list[e.NotDelivered] = []
 
     def never_left(enrollment: Enrollment) -> Sequence[e.Event]:
@@ -179,25 +274,37 @@ async def _take_back(conn: AsyncConnection, live: Live, attempt: Attempt, now: d
             step=attempt.step,
             message_id=f"<{attempt.message_id}>",
             position=stand,
-            reason=NOT_THERE,
+            reason=reason,
             retry_at=now,
         )
         behind = (home is not None and enrollment.position.after == attempt.step) or attempt.step == BACK_OFF
         made[:] = [event] if behind and enrollment.in_flight is None and not enrollment.status.ended else []
+        if note and not made:
+            made[:] = [replace(event, again=False, retry_at=None)]
         return tuple(made)
 
     after = await change_in(conn, live, attempt.enrollment_id, now, never_left)
     if not isinstance(after, Enrollment) or not made:
         return []
-    outcome = attempts.Outcome(attempt.id, AttemptState.NOT_DELIVERED, NOT_THERE, now)
+    outcome = attempts.Outcome(attempt.id, AttemptState.NOT_DELIVERED, reason, now)
     await attempts.finish_many(conn, [outcome])
     return [happening_of(event, after, attempt.recipient) for event in made]
+
+
+async def _still_in_doubt(conn: AsyncConnection, attempt: Attempt) -> bool:
+    """Whether nobody has settled it meanwhile. Nobody else can from now on: all who do lock the enrollment first."""
+    enrollment = await enrollments.get(conn, attempt.enrollment_id)
+    if enrollment is not None:
+        await contacts.last_touch_of(conn, [enrollment.contact_id], lock=True)
+        await enrollments.lock(conn, [enrollment.id])
+    present = await attempts.get(conn, attempt.id)
+    return present is not None and present.state is AttemptState.IN_DOUBT
 
 
 async def _settle(
     conn: AsyncConnection, live: Live, attempt: Attempt, evidence: str, now: datetime, *, copy: bool = False
 ) -> list[Happening]:
-    if attempt.state is not AttemptState.IN_DOUBT:
+    if attempt.state is not AttemptState.IN_DOUBT or not await _still_in_doubt(conn, attempt):
         return []
 
     def proof(enrollment: Enrollment) -> e.Accepted:

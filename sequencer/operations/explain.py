@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,16 +26,22 @@ from sequencer.core.decisions import (
     Wait,
     Wake,
 )
-from sequencer.core.due import NOT_READ_SINCE
+from sequencer.core.due import FRESH_FOR, NOT_READ_SINCE, READ_TOO_LONG_AGO
 from sequencer.core.model import BACK_OFF, Contact, Email, Enrollment, Status, Task
 from sequencer.core.model import Sequence as Plan
 from sequencer.operations.facts import answer, gather
+from sequencer.operations.freshness import last_read
 from sequencer.operations.history import moment, told
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal
-from sequencer.store import contacts, enrollments, suppressions
+from sequencer.store import attempts, contacts, enrollments, mailboxes, suppressions
+from sequencer.store.attempts import Attempt
 from sequencer.store.enrollments import Standing
+from sequencer.store.mailboxes import MailboxRow
 from sequencer.workspace.calendars import UnknownPlace, zone_of
+
+RESOLVE: Final = "sequencer resolve"
+"""The command by which the owner settles what is in doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class Way:
     shifts: tuple[str, ...]
     held: Hold | None
     history: tuple[Moment, ...]
+    doubts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,8 @@ async def why(conn: AsyncConnection, live: Live, email: str, now: datetime) -> E
     zone = zone_for(contact)
     standings = await enrollments.by_contact(conn, contact.id)
     questions = await gather(conn, live, [standing.enrollment for standing in standings], now)
+    doubts = await attempts.doubts(conn, [standing.enrollment.id for standing in standings])
+    boxes = {row.name: row for row in await mailboxes.some(conn, {one.enrollment.mailbox for one in standings})}
     ways = []
     for standing in reversed(standings):
         enrollment = standing.enrollment
@@ -110,7 +119,9 @@ async def why(conn: AsyncConnection, live: Live, email: str, now: datetime) -> E
             Moment(line.event.at, type(line.event).__name__, getattr(line.event, "step", ""), told(line.event, zone))
             for line in log
         )
-        ways.append(_way(standing, question.sequence, decision, zone, history))
+        way = _way(standing, question.sequence, decision, zone, history)
+        unsure = tuple(one.attempt for one in doubts if one.attempt.enrollment_id == enrollment.id)
+        ways.append(replace(way, held=_by_the_inbox(way.held, boxes.get(enrollment.mailbox), now), doubts=unsure))
     return Explanation(contact, zone, suppressed, tuple(ways))
 
 
@@ -154,6 +165,19 @@ def _hold(decision: Decision, standing: Standing) -> Hold | None:
     if isinstance(decision, SendEmail) and noted is not None:
         return Hold(noted.reason, noted.until)
     return None
+
+
+def _by_the_inbox(hold: Hold | None, box: MailboxRow | None, now: datetime) -> Hold | None:
+    """A hold for want of a fresh reading names the mailbox, when it was last read, and what is wrong with it."""
+    if hold is None or box is None:
+        return hold
+    waits = hold.reason in (NOT_READ_SINCE, READ_TOO_LONG_AGO)
+    stale = box.inbox_read_at is None or now - box.inbox_read_at > FRESH_FOR
+    if not waits and not (stale and hold.reason == box.reason):
+        return hold
+    read = last_read(box.name, box.inbox_read_at, now)
+    reason = f"{read}, and this fell due since" if hold.reason == NOT_READ_SINCE and not stale else read
+    return replace(hold, reason=f"{reason}: {box.reason}" if box.reason else reason)
 
 
 _Next = tuple[str, datetime | None, str, tuple[str, ...]]
@@ -260,6 +284,19 @@ def _way_json(way: Way) -> dict[str, Any]:
         "history": [
             {"at": iso(line.at), "event": line.event, "step": line.step, "detail": line.detail} for line in way.history
         ],
+        "in_doubt": [doubt_json(attempt) for attempt in way.doubts],
+    }
+
+
+def doubt_json(attempt: Attempt) -> dict[str, Any]:
+    """A message in doubt, why it is so, and the command that settles it."""
+    return {
+        "attempt": attempt.id,
+        "mailbox": attempt.mailbox,
+        "step": attempt.step,
+        "at": iso(attempt.started_at),
+        "reason": attempt.answer,
+        "command": f"{RESOLVE} {attempt.id} --delivered|--not-delivered",
     }
 
 

@@ -10,15 +10,17 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.model import Status
-from sequencer.operations.explain import iso
+from sequencer.operations.explain import doubt_json, iso
 from sequencer.operations.freshness import inbox_age
 from sequencer.operations.live import Live
 from sequencer.store import agenda, attempts, enrollments, mailboxes, messages, set_aside
 from sequencer.store.agenda import Load
+from sequencer.store.attempts import Doubt
 from sequencer.store.mailboxes import MailboxRow, MailboxState
 from sequencer.workspace.calendars import zone_of
 
 MOST_PROBLEMS: Final = 20
+MOST_DOUBTS: Final = 100
 FOR_A_PERSON: Final = ("the template ", "the message cannot ", "the contact has no date ", "sequences/")
 """How the reasons of holds begin that last until somebody does something."""
 
@@ -47,6 +49,7 @@ class Health:
     mailboxes: tuple[MailboxHealth, ...]
     enrollments: Mapping[Status, int]
     problems: tuple[str, ...]
+    doubts: tuple[Doubt, ...] = ()
 
 
 async def status(conn: AsyncConnection, live: Live, now: datetime) -> Health:
@@ -59,7 +62,8 @@ async def status(conn: AsyncConnection, live: Live, now: datetime) -> Health:
     boxes = [await _mailbox(conn, live, name, rows.get(name), load, doubt, now) for name in names]
     problems = [*_mailbox_problems(live, boxes), *_mistakes(live), *await _missing(conn)]
     problems += [*await _set_aside(conn), *await _unmatched(conn)]
-    return Health(tuple(boxes), await enrollments.counts(conn), tuple(problems))
+    doubts = await attempts.doubts(conn, limit=MOST_DOUBTS) if doubt else []
+    return Health(tuple(boxes), await enrollments.counts(conn), tuple(problems), tuple(doubts))
 
 
 async def _mailbox(
@@ -152,4 +156,7 @@ def status_json(health: Health) -> dict[str, Any]:
         ],
         "enrollments": {str(status): number for status, number in health.enrollments.items()},
         "problems": list(health.problems),
+        "doubts": [
+            {"contact": one.contact, "sequence": one.sequence, **doubt_json(one.attempt)} for one in health.doubts
+        ],
     }

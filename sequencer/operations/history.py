@@ -30,6 +30,8 @@ def told(event: e.Event, zone: ZoneInfo) -> str:
             return f"the server refused it{_after(event.answer)}"
         case e.InDoubt():
             return f"it may or may not have arrived ({event.reason}); it counts as sent and is never sent again"
+        case e.NotDelivered(again=False):
+            return f"it never arrived ({event.reason}); the plan had gone on by then"
         case e.NotDelivered():
             again = f"; it is taken again {moment(event.retry_at, zone)}" if event.retry_at else "; it is taken again"
             return f"it never arrived ({event.reason}){again}"
