@@ -61,3 +61,11 @@ async def pulse(event: asyncio.Event, seconds: float) -> bool:
 def ticks() -> float:
     """Seconds of the machine's steady clock, which nobody sets: for lengths of real time, not for instants."""
     return time.monotonic()
+
+
+def boot_ticks() -> float:
+    """Like `ticks`, and counts on while the machine sleeps, where the system can tell: for what ends by real time."""
+    return time.clock_gettime(_EVEN_ASLEEP)
+
+
+_EVEN_ASLEEP = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)

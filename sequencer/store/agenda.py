@@ -18,9 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.model import Status
 from sequencer.store import set_aside, tables
+from sequencer.store.announcements import moved_earlier
 from sequencer.store.columns import Instant
 from sequencer.store.enrollments import STANDING, Standing, standing_of
-from sequencer.store.statements import among
+from sequencer.store.statements import among, each_of
 
 _t = tables.enrollments.c
 _IS_DUE: Final[ColumnElement[bool]] = literal_column(tables.DUE)
@@ -118,6 +119,14 @@ async def next_wake(conn: AsyncConnection, mailbox: str) -> datetime | None:
     return wake
 
 
+async def next_wakes(conn: AsyncConnection, mailboxes: Collection[str]) -> dict[str, datetime]:
+    """The same for many mailboxes, one step into the index each; those where nobody is to be looked at are left out."""
+    each = each_of(conn, mailboxes)
+    mine = select(_t.wake_at).where(_t.mailbox == each, _IS_DUE).order_by(_t.wake_at).limit(1)
+    found = await conn.execute(select(each, mine.scalar_subquery().label("wake_at")))
+    return {name: wake_at for name, wake_at in found if wake_at is not None}
+
+
 async def sleep_many(conn: AsyncConnection, sleeps: Sequence[Sleep]) -> None:
     """Put enrollments to sleep and record what holds them, one statement for all.
 
@@ -170,17 +179,20 @@ async def wake_held(conn: AsyncConnection, mailbox: str, at: datetime, *, reason
 
 
 async def _wake(conn: AsyncConnection, which: ColumnElement[bool], at: datetime) -> int:
-    sleeping = select(_t.id).where(which, _t.status.in_((Status.ACTIVE, Status.SNOOZED)))
+    sleeping = select(_t.id, _t.mailbox, _t.wake_at).where(which, _t.status.in_((Status.ACTIVE, Status.SNOOZED)))
     if conn.dialect.name != "sqlite":
         # locked in the order of the ids, like everywhere: else this and an append could wait for each other
         sleeping = sleeping.order_by(_t.id).with_for_update(key_share=True)
-    ids = list(await conn.scalars(sleeping))
+    found = (await conn.execute(sleeping)).all()
     earlier = case((or_(_t.wake_at.is_(None), _t.wake_at > at), literal(at, Instant())), else_=_t.wake_at)
-    if ids:
+    if found:
+        ids = [row.id for row in found]
         await conn.execute(
             update(tables.enrollments).where(among(conn, _t.id, ids)).values(wake_at=earlier, wakes=_t.wakes + 1)
         )
-    return len(ids)
+    for mailbox in {row.mailbox for row in found if row.wake_at is None or row.wake_at > at}:
+        moved_earlier(conn, mailbox, at)
+    return len(found)
 
 
 # Health -------------------------------------------------------------------------------------------

@@ -11,18 +11,21 @@ import asyncio
 import os
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
+from weakref import WeakSet
 
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from sequencer.store import announcements
 from sequencer.store.columns import dump_json
 from sequencer.store.sqlite_driver import connect
 
@@ -32,6 +35,9 @@ BUSY_SECONDS: Final = 30
 """How long a writer waits for another process's transaction on the same SQLite file."""
 
 CONNECT_SECONDS: Final = 15
+CONNECTIONS: Final = 16
+"""To PostgreSQL, for one process at most; half of them stay open."""
+
 IDLE_SECONDS: Final = 10
 """How long PostgreSQL keeps a transaction, and its locks, whose client says nothing: one that was frozen or cut off in
 the middle of it. `?idle_in_transaction_session_timeout=` in the database's address says otherwise (milliseconds)."""
@@ -104,21 +110,26 @@ class Database:
     location: Location
     writer: AsyncEngine = field(repr=False)
     reader: AsyncEngine = field(repr=False)
+    owned: dict[str, Callable[[datetime], None]] = field(default_factory=dict, repr=False)
+    """The mailboxes that this process works for, and whom to tell when a transaction of this process has made
+    something due there earlier. The owners of the others are told by PostgreSQL."""
+
     _one_writer: asyncio.Lock | None = field(default=None, repr=False)
     _writing: asyncio.Task[Any] | None = field(default=None, repr=False)
+    _lines: WeakSet[Any] = field(default_factory=WeakSet, repr=False)
 
     @staticmethod
-    async def open(url: str, *, patient: bool = False) -> Database:
+    async def open(url: str, *, patient: bool = False, connections: int = CONNECTIONS) -> Database:
         """Connect, creating an SQLite file and its folder (readable by this user only) when they are not there.
 
         The tables are made by `migrate.upgrade`. With `patient`, a statement may take as long as it needs, on
-        PostgreSQL too. Raises CannotOpen.
+        PostgreSQL too; there, up to `connections` are used at once. Raises CannotOpen.
         """
         match locate(url):
             case SqliteFile() as location:
                 database = _open_sqlite(location)
             case PostgresServer() as location:
-                database = _open_postgresql(location, None if patient else SILENT_SECONDS)
+                database = _open_postgresql(location, None if patient else SILENT_SECONDS, connections)
         try:
             async with database.read() as conn:
                 await conn.execute(text("SELECT 1"))
@@ -139,6 +150,17 @@ class Database:
         which is faster. Cancelled during the commit itself, either may have happened. Raises RuntimeError when one
         task begins a second one inside the first: on SQLite it would wait for itself.
         """
+        async with self._transaction(brief) as conn:
+            earlier = announcements.collect(conn)
+            yield conn
+            if earlier and self._one_writer is None:
+                others = {name: at for name, at in earlier.items() if name not in self.owned}
+                await announcements.announce_earlier(conn, others)
+        for name in earlier.keys() & self.owned.keys():
+            self.owned[name](earlier[name])
+
+    @asynccontextmanager
+    async def _transaction(self, brief: bool) -> AsyncIterator[AsyncConnection]:
         task = asyncio.current_task()
         if self._one_writer is None:
             async with self.writer.begin() as conn:
@@ -161,6 +183,23 @@ class Database:
         """A reading transaction: one snapshot; writing in it is an error."""
         async with self.reader.begin() as conn:
             yield conn
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """What takes longer than this fails: all connections are broken off, so that nobody waits for a server that has
+        gone silent. PostgreSQL only; a file is not silent."""
+        if self._one_writer is not None:
+            yield
+            return
+        alarm = asyncio.get_running_loop().call_later(seconds, self._break_off)
+        try:
+            yield
+        finally:
+            alarm.cancel()
+
+    def _break_off(self) -> None:
+        for line in list(self._lines):
+            line.terminate()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -209,7 +248,7 @@ def _sqlite_engine(path: Path, begin: str, pragmas: Mapping[str, str], connectio
     return engine
 
 
-def _open_postgresql(location: PostgresServer, silent: float | None) -> Database:
+def _open_postgresql(location: PostgresServer, silent: float | None, connections: int) -> Database:
     try:
         import asyncpg  # an extra: SQLite needs no driver
     except ImportError:
@@ -219,22 +258,26 @@ def _open_postgresql(location: PostgresServer, silent: float | None) -> Database
     asked_for = parse_qs(urlsplit(location.dsn).query)
     settings = {name: value for name, value in settings.items() if name not in asked_for}
 
+    lines: WeakSet[Any] = WeakSet()
+
     async def connect() -> Any:
-        return await asyncpg.connect(
+        line = await asyncpg.connect(
             location.dsn, timeout=CONNECT_SECONDS, command_timeout=silent, server_settings=settings
         )
+        lines.add(line)
+        return line
 
     writer = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
-        pool_size=8,
-        max_overflow=8,
+        pool_size=(connections + 1) // 2,
+        max_overflow=connections // 2,
         pool_pre_ping=True,  # a restarted server costs a new connection, not an error
         json_serializer=dump_json,
         hide_parameters=True,
     )
     reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return Database(location, writer, reader)
+    return Database(location, writer, reader, _lines=lines)
 
 
 def _postgres_error() -> type[BaseException]:

@@ -36,6 +36,7 @@ from sequencer.core.events import (
 from sequencer.core.model import Enrollment, Status
 from sequencer.store import tables
 from sequencer.store.addresses import normal
+from sequencer.store.announcements import moved_earlier
 from sequencer.store.statements import among, listed
 
 _t = tables.enrollments.c
@@ -196,6 +197,9 @@ async def _insert(conn: AsyncConnection, entries: Sequence[NewEnrollment]) -> di
         for entry in entries
     ]
     made = await conn.execute(insert(tables.enrollments).returning(_t.contact_id, _t.id), rows)
+    for entry in entries:
+        if entry.wake_at is not None:
+            moved_earlier(conn, entry.event.mailbox, entry.wake_at)
     answers = {row.contact_id: replace(new[row.contact_id], id=row.id) for row in made}
     await _log(conn, [(answers[entry.event.contact_id].id, 0, (entry.event,), entry.definition) for entry in entries])
     return answers
@@ -244,6 +248,10 @@ async def append_many(conn: AsyncConnection, changes: Sequence[Change], locked: 
     if rows:
         await conn.execute(_UPDATE, rows)
         await _log(conn, [_entry(wanted[i]) for i in winners])
+        for row in rows:
+            change, was = wanted[row["key"]], winners[row["key"]].wake_at
+            if row["wake_at"] is not None and (was is None or row["wake_at"] < was):
+                moved_earlier(conn, change.before.mailbox, row["wake_at"])
     return wanted.keys() - winners.keys()
 
 

@@ -47,6 +47,16 @@ def among(
     return column == any_(literal(_cleaned(values), ARRAY(_kind(column))))
 
 
+def each_of(conn: AsyncConnection, names: Collection[str]) -> ColumnElement[str]:
+    """A column of these names, one row each, to select from."""
+    column: ColumnElement[str]
+    if conn.dialect.name == "sqlite":
+        column = func.json_each(dump_json(list(names))).table_valued("value").c.value
+    else:
+        column = func.unnest(literal(_cleaned(names), ARRAY(Text()))).table_valued("value").c.value
+    return column
+
+
 def listed(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """The same for a statement that is built once: the values are given as parameter `name` when it is executed."""
     return _Listed(column, bindparam(name, type_=_Several(_kind(column))))

@@ -37,7 +37,7 @@ async def main() -> int:
             clock.advance(timedelta(seconds=float(line)))
 
     loop.add_reader(sys.stdin.fileno(), moved)
-    lease = float(os.environ.get("LEASE", supervisor.LEASE_SECONDS))
+    lease = float(os.environ["LEASE"]) if "LEASE" in os.environ else None
     result = await supervisor.run(Path(sys.argv[1]), os.environ, clock, tell, stop, lease=lease)
     if isinstance(result, Unusable):
         print(json.dumps({"what": "unusable", "says": result.reason or str(result.problems)}), flush=True)

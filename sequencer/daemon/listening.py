@@ -1,0 +1,84 @@
+"""What other processes change in the database: heard of at once on PostgreSQL, looked for everywhere.
+
+A rep's command or an import may make something due earlier than the owner of the mailbox has planned.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final
+
+from sequencer.daemon.clock import pulse, ticks
+from sequencer.daemon.state import Household
+from sequencer.daemon.vitals import MINDING, Heart
+from sequencer.store import agenda, announcements
+from sequencer.store.announcements import SHARE, WAKE, Ear
+from sequencer.store.database import PostgresServer
+
+LOOK_EVERY: Final = 3.0
+"""Seconds of real time between two looks for changes that another process made in the database."""
+
+LOOK_RARELY: Final = 30.0
+"""The same while announcements are heard: what they miss is found out all the same."""
+
+STILL_THERE_EVERY: Final = 10.0
+"""Seconds between two questions whether the server is still at the other end."""
+
+ANSWERS_WITHIN: Final = 5.0
+
+
+async def mind_database(daemon: Household) -> None:
+    """Wake a worker when another process (a command, an import) has made something due earlier than planned."""
+    heart = daemon.vitals.minders["the database"] = Heart(MINDING)
+    looked_at = ticks()
+    while not daemon.stop.is_set():
+        asked = await pulse(daemon.look, LOOK_EVERY)
+        heart.beat(MINDING)
+        if not asked and daemon.hears and ticks() - looked_at < LOOK_RARELY:
+            continue
+        daemon.look.clear()
+        looked_at = ticks()
+        with suppress(Exception):
+            async with daemon.live.database.read() as conn:
+                earliest = await agenda.next_wakes(conn, daemon.stations)
+            for name, wake_at in earliest.items():
+                if (station := daemon.stations.get(name)) is not None:
+                    station.look_by(wake_at)
+
+
+async def mind_announcements(daemon: Household) -> None:
+    """Hear what other processes announce; whenever the connection was away, look for what was missed meanwhile."""
+    location = daemon.keeper.location
+    if not isinstance(location, PostgresServer):
+        return
+    heart = daemon.vitals.minders["the announcements"] = Heart(MINDING)
+
+    def heard(channel: str, payload: str) -> None:
+        if channel == SHARE:
+            daemon.round.set()
+            return
+        for name, at in announcements.earlier_of(payload).items():
+            if (station := daemon.stations.get(name)) is not None:
+                station.look_by(at)
+
+    while not daemon.stop.is_set():
+        heart.beat(MINDING)
+        ear = await announcements.listen(location.dsn, (WAKE, SHARE), heard)
+        if ear is None:
+            await pulse(daemon.stop, LOOK_EVERY)
+            continue
+        try:
+            daemon.hears = True
+            daemon.look.set()
+            daemon.round.set()
+            await _listen(daemon, ear, heart)
+        finally:
+            daemon.hears = False
+            ear.close()
+
+
+async def _listen(daemon: Household, ear: Ear, heart: Heart) -> None:
+    while not await pulse(daemon.stop, STILL_THERE_EVERY):
+        heart.beat(MINDING)
+        if not await ear.hears(ANSWERS_WITHIN):
+            return
