@@ -16,6 +16,7 @@ from sequencer.core.model import Enrollment
 from sequencer.mail.accounts import Unreachable
 from sequencer.mail.smtp import Delivered, Doubtful, Outcome, Refused
 from sequencer.operations.advance import happening_of, look_again
+from sequencer.operations.doubt import settle_first_hand
 from sequencer.operations.facts import Question, answer, gather
 from sequencer.operations.happenings import Happening
 from sequencer.operations.letters import Prepared
@@ -221,10 +222,26 @@ async def _record_alone(live: Live, one: Ended, now: datetime, copy: bool) -> li
             present = await enrollments.get(conn, one.enrollment.id)
             if present is None:
                 return []  # erased meanwhile
+            if one.attempt is not None and (present.in_flight is None or present.in_flight.attempt != one.attempt):
+                return await _record_late(conn, live, one, one.attempt, now, copy)
             if not await enrollments.outrun(conn, {present.id: present.version}):
                 anew = replace(one, enrollment=present, question=None, wakes=None)
                 return await _record(conn, live, [anew], now, copy)
     raise RuntimeError(f"enrollment {one.enrollment.id} changes all the time")
+
+
+async def _record_late(
+    conn: AsyncConnection, live: Live, one: Ended, attempt: int, now: datetime, copy: bool
+) -> list[Happening]:
+    """We were frozen or cut off, and another owner has called this message in doubt; now the doubt has an answer."""
+    if one.suppress:
+        await suppressions.add(conn, one.contact, one.suppress, "the mail server", now)
+    await aliases.add_many(conn, _other_ids([one]))
+    return await settle_first_hand(conn, live, attempt, one.state, one.answer, now, copy=copy)
+
+
+def _other_ids(ended: Sequence[Ended]) -> list[Alias]:
+    return [Alias(i, one.enrollment.id, "smtp answer", one.attempt) for one in ended for i in one.other_ids]
 
 
 async def _touch(conn: AsyncConnection, ended: Sequence[Ended]) -> None:
@@ -255,8 +272,7 @@ async def _record(
         wake_at = look_again(answer(question, after, now), now)
         changes.append(Change(one.enrollment, after, events, one.definition, wake_at, one.wakes))
     await enrollments.append_many(conn, [change for change in changes if change.events], locked)
-    others = [Alias(i, one.enrollment.id, "smtp answer", one.attempt) for one in ended for i in one.other_ids]
-    await aliases.add_many(conn, others)
+    await aliases.add_many(conn, _other_ids(ended))
     await attempts.finish_many(
         conn,
         [
