@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Final, assert_never
+from typing import Final, Literal, assert_never
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,10 +22,11 @@ from sequencer.operations.happenings import Happening
 from sequencer.operations.letters import Prepared
 from sequencer.operations.live import Live
 from sequencer.operations.record import TRIES, touches_of
-from sequencer.store import aliases, attempts, contacts, enrollments, suppressions
+from sequencer.store import aliases, attempts, contacts, enrollments, strikes, suppressions
 from sequencer.store.aliases import Alias
 from sequencer.store.attempts import AttemptState
 from sequencer.store.enrollments import Change
+from sequencer.store.strikes import Strike
 
 FIRST_RETRY: Final = timedelta(minutes=15)
 LONGEST_RETRY: Final = timedelta(hours=6)
@@ -39,13 +40,22 @@ REFUSED_AGAIN: Final = timedelta(hours=1)
 """When a mailbox that was itself refused tries again."""
 
 
+LOGIN_AGAIN: Final = timedelta(minutes=10)
+"""When a login that was refused is tried again, the first time: after a handful of them providers lock accounts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a mailbox cannot send. `again`: when to try once more, as far as anybody knows."""
+    """Why a mailbox cannot send. `again`: when to try once more, as far as anybody knows.
+
+    What speaks against the mailbox itself is counted (`breakers`): a `login` that was refused for good, a `refusal`
+    that blames the sender; one that was `returned` by mail is counted where it is received.
+    """
 
     reason: str
     temporary: bool
     again: timedelta
+    against_us: Literal["", "login", "refusal", "returned"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,8 @@ def trouble_of(failure: Unreachable | Refused | Delivered | Doubtful) -> Trouble
     match failure:
         case Delivered():
             return None
+        case Unreachable(why="auth", temporary=False):
+            return Trouble(failure.message, False, LOGIN_AGAIN, "login")
         case Unreachable():
             again = AGAIN if failure.temporary else REFUSED_AGAIN
             return Trouble(failure.message, failure.temporary, again)
@@ -86,7 +98,8 @@ def trouble_of(failure: Unreachable | Refused | Delivered | Doubtful) -> Trouble
             # A server that hangs up on every message must not make a whole backlog doubtful.
             return Trouble(f"it is not known whether a message has left: {failure.reason}", True, AGAIN)
         case Refused(blame="sender"):
-            return Trouble(f"the server refuses us: {_said(failure)}", failure.temporary, REFUSED_AGAIN)
+            against_us: Literal["", "refusal"] = "" if failure.temporary else "refusal"
+            return Trouble(f"the server refuses us: {_said(failure)}", failure.temporary, REFUSED_AGAIN, against_us)
         case Refused(blame="server"):
             return Trouble(f"the server does not take mail now: {_said(failure)}", failure.temporary, AGAIN)
         case Refused():
@@ -264,6 +277,7 @@ async def _record(
     for one in ended:
         if one.suppress:
             await suppressions.add(conn, one.contact, one.suppress, "the mail server", now)
+            await strikes.add(conn, one.enrollment.mailbox, [Strike.BOUNCE], now)
     unasked = [after for one, (after, _) in zip(ended, folded, strict=True) if one.question is None]
     asked = await gather(conn, live, unasked, now) if unasked else {}
     changes = []

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Row, func, insert, literal_column, select,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.store import tables
+from sequencer.store.statements import among
 
 CALM: Final = timedelta(days=1)
 """No second alert of one kind from one mailbox within this time."""
@@ -69,11 +70,11 @@ async def last(conn: AsyncConnection, mailbox: str, kind: str) -> datetime | Non
     return latest
 
 
-async def waiting(conn: AsyncConnection, mailbox: str, now: datetime, limit: int) -> list[Alert]:
-    """The alerts of a mailbox whose turn to be told, or tried again, has come; the oldest first."""
+async def waiting(conn: AsyncConnection, mailboxes: Collection[str], now: datetime, limit: int) -> list[Alert]:
+    """The alerts of these mailboxes whose turn to be told, or tried again, has come; the oldest first."""
     found = await conn.execute(
         select(tables.alerts)
-        .where(_t.mailbox == mailbox, _t.next_try_at <= now, _OPEN)
+        .where(among(conn, _t.mailbox, mailboxes), _t.next_try_at <= now, _OPEN)
         .order_by(_t.next_try_at, _t.id)
         .limit(limit)
     )

@@ -12,10 +12,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, or_, select, update
+from sqlalchemy import Row, bindparam, case, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.store import tables
+from sequencer.store.columns import Instant
 from sequencer.store.statements import among, database_clock, upsert
 
 _t = tables.mailboxes.c
@@ -106,13 +107,40 @@ async def get(conn: AsyncConnection, name: str) -> MailboxRow | None:
 
 
 async def set_state(conn: AsyncConnection, name: str, state: MailboxState, reason: str, now: datetime) -> bool:
-    """Change the state; `since` moves only when the state or the reason is another. True when something changed."""
+    """Change the state; `since` moves only when the state or the reason is another. True when something changed.
+
+    A mailbox that has stopped itself stays as it is: only `reopen` lets it go on.
+    """
     changed = await conn.execute(
         update(tables.mailboxes)
-        .where(_t.name == name, or_(_t.state != state, _t.reason != reason))
+        .where(_t.name == name, or_(_t.state != state, _t.reason != reason), _t.state != MailboxState.HALTED)
         .values(state=state, reason=reason, since=now)
     )
     return changed.rowcount == 1
+
+
+async def halt(conn: AsyncConnection, name: str, halts: Mapping[str, str], seal: str, now: datetime) -> None:
+    """It stops itself: why, in words, by cause. `seal` tells the accounts by which a login was refused, else empty."""
+    await conn.execute(
+        update(tables.mailboxes)
+        .where(_t.name == name)
+        .values(
+            state=MailboxState.HALTED,
+            reason="; ".join(halts.values()),
+            since=case((_t.state == MailboxState.HALTED, _t.since), else_=literal(now, Instant())),
+            halts=dict(halts),
+            halted_with=seal,
+        )
+    )
+
+
+async def reopen(conn: AsyncConnection, name: str, now: datetime) -> None:
+    """It goes on; what spoke against it before `now` counts no more."""
+    await conn.execute(
+        update(tables.mailboxes)
+        .where(_t.name == name)
+        .values(state=MailboxState.OK, reason="", since=now, halts={}, halted_with="", reopened_at=now)
+    )
 
 
 async def set_inbox_read(conn: AsyncConnection, name: str, at: datetime) -> None:

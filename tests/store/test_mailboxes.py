@@ -44,13 +44,30 @@ async def test_since_moves_only_with_the_state_or_the_reason(database: Database)
     await _registered(database)
     async with database.begin() as conn:
         assert not await mailboxes.set_state(conn, MAILBOX, MailboxState.OK, "", later(hours=1))
-        assert await mailboxes.set_state(conn, MAILBOX, MailboxState.HALTED, "password", later(hours=2))
-        assert not await mailboxes.set_state(conn, MAILBOX, MailboxState.HALTED, "password", later(hours=3))
+        assert await mailboxes.set_state(conn, MAILBOX, MailboxState.HELD, "password", later(hours=2))
+        assert not await mailboxes.set_state(conn, MAILBOX, MailboxState.HELD, "password", later(hours=3))
         row = await mailboxes.get(conn, MAILBOX)
         assert row is not None
         assert row.since == later(hours=2)
-        assert await mailboxes.set_state(conn, MAILBOX, MailboxState.HALTED, "certificate", later(hours=4))
+        assert await mailboxes.set_state(conn, MAILBOX, MailboxState.HELD, "certificate", later(hours=4))
         assert not await mailboxes.set_state(conn, "nobody", MailboxState.OK, "x", NOW)
+
+
+async def test_a_mailbox_that_has_stopped_itself_stays_so_until_it_is_reopened(database: Database) -> None:
+    await _registered(database)
+    async with database.begin() as conn:
+        await mailboxes.halt(conn, MAILBOX, {"bounces": "too many"}, "", NOW)
+        await mailboxes.halt(conn, MAILBOX, {"bounces": "too many", "login": "refused"}, "seal", later(hours=1))
+        assert not await mailboxes.set_state(conn, MAILBOX, MailboxState.OK, "", later(hours=2))
+        row = await mailboxes.get(conn, MAILBOX)
+        assert row is not None
+        assert (row.state, row.reason, row.since) == (MailboxState.HALTED, "too many; refused", NOW)
+        assert (row.halts, row.halted_with) == ({"bounces": "too many", "login": "refused"}, "seal")
+        await mailboxes.reopen(conn, MAILBOX, later(hours=3))
+        row = await mailboxes.get(conn, MAILBOX)
+    assert row is not None
+    assert (row.state, row.reason, row.since) == (MailboxState.OK, "", later(hours=3))
+    assert (row.halts, row.halted_with, row.reopened_at) == ({}, "", later(hours=3))
 
 
 async def test_the_inbox_was_read_never_moves_back(database: Database) -> None:
