@@ -7,13 +7,12 @@ file the copies. Only this task uses the mailbox's connections, so pace, limits 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from sequencer.daemon.clock import Clock, boot_ticks, pulse, ticks
+from sequencer.daemon.clock import Clock, ticks
 from sequencer.daemon.telling import Note, Told
 from sequencer.daemon.vitals import Heart
 from sequencer.mail.accounts import Unreachable
@@ -41,8 +40,9 @@ TOGETHER: Final = 12 * MOST_LINES
 KEEP_LINES: Final = timedelta(seconds=30)
 """Connections are closed when nothing is to be sent for longer: servers hang up on idle ones anyway."""
 
-UNCERTAIN: Final = 1.0
-"""Seconds between two looks whether a lease that may have run out has been renewed."""
+READ_AGAIN: Final = 2.0
+"""Seconds of real time for which a reading of the inbox is good to send by; after that, or when something is announced,
+it is read once more before the next messages leave. Of the folders, only the inbox itself announces anything."""
 
 LONGEST_PATIENCE: Final = timedelta(minutes=30)
 SHORT_WAIT: Final = timedelta(minutes=1)
@@ -51,7 +51,8 @@ SHORT_WAIT: Final = timedelta(minutes=1)
 
 @dataclass
 class Station:
-    """One mailbox and what its worker needs. `wake` is set by whoever knows of something to do."""
+    """One mailbox and what its worker needs. `wake` is set by whoever knows of something to do, `news` when the server
+    has announced mail since the inbox was last read."""
 
     live: Live
     name: str
@@ -61,6 +62,8 @@ class Station:
     stop: asyncio.Event
     poll: timedelta
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    read_at: float = 0.0  # when the last reading of the inbox to its end began, on the machine's clock
     inbox: ImapLine | None = None
     watched: Watched | None = None
     lines: Lines | None = None
@@ -72,32 +75,13 @@ class Station:
     planned: datetime | None = None
     waits_told: str = ""
     lost: bool = False
-    lost_at: float = 0.0  # on the machine's clock, see `boot_ticks`
-    leaving: bool = False  # it is to go to another daemon
-    certain_until: float = math.inf  # on the machine's clock: the lease may have run out after that
-    hinted: datetime | None = None
     dropped: bool = False  # the connection to the inbox broke in the last turn
     heart: Heart = field(default_factory=Heart)
 
     def stopping(self) -> bool:
         """Whether no further message may be begun. Asked between two of them, so the worker gets on."""
         self.heart.beat()
-        return self.over() or not self.certain()
-
-    def over(self) -> bool:
-        """Whether the mailbox is no longer this worker's business."""
-        return self.stop.is_set() or self.lost or self.leaving or self.live.mailbox(self.name) is None
-
-    def certain(self) -> bool:
-        """Whether the lease cannot have run out, as far as this machine's clock tells."""
-        return boot_ticks() < self.certain_until
-
-    def look_by(self, at: datetime) -> None:
-        """Somebody else knows of something to do at `at`; when that is earlier than planned, the worker wakes."""
-        if self.planned is None:  # in the middle of a turn
-            self.hinted = at if self.hinted is None else min(self.hinted, at)
-        elif at < self.planned:
-            self.wake.set()
+        return self.stop.is_set()
 
 
 @dataclass(slots=True)
@@ -112,34 +96,19 @@ async def work(station: Station) -> None:
     try:
         for told in await take_stock(station.live, station.name, station.lease, station.clock.now()):
             station.tell(told)
-        while not station.over():
+        while not station.stop.is_set() and not station.lost and station.live.mailbox(station.name) is not None:
             station.wake.clear()
-            if not station.certain():
-                station.heart.beat()
-                await pulse(station.wake, UNCERTAIN)
-                continue
             began, ticked = station.clock.now(), ticks()
             turn = await take_turn(station)
             station.tell(Note("debug", station.name, "one turn is done", "turn", ticks() - ticked))
-            if not turn.again and not station.over():
-                await _rest(station, began)
+            if not turn.again:
+                station.planned = await next_turn(station, began)
+                if station.lines is not None and station.planned - station.clock.now() > KEEP_LINES:
+                    await station.lines.close()
+                station.heart.rest(station.clock.now(), station.planned)
+                await station.clock.wait(station.wake, station.planned)
     finally:
         await _hang_up(station)
-
-
-async def _rest(station: Station, began: datetime) -> None:
-    """Sleep until there is something to do, or somebody knows of something earlier."""
-    station.hinted = None
-    planned = await next_turn(station, began)
-    planned = planned if station.hinted is None else min(planned, station.hinted)
-    station.planned = planned
-    try:
-        if station.lines is not None and planned - station.clock.now() > KEEP_LINES:
-            await station.lines.close()
-        station.heart.rest(station.clock.now(), planned)
-        await station.clock.wait(station.wake, planned)
-    finally:
-        station.planned = None
 
 
 async def work_once(station: Station) -> None:
@@ -147,7 +116,7 @@ async def work_once(station: Station) -> None:
     try:
         for told in await take_stock(station.live, station.name, station.lease, station.clock.now()):
             station.tell(told)
-        while not station.over() and station.certain():
+        while not station.stop.is_set() and not station.lost:
             turn = await take_turn(station)
             if turn.again:
                 continue
@@ -233,10 +202,13 @@ def _clock_time(at: datetime) -> str:
 # The inbox -------------------------------------------------------------------------------------------
 
 
-async def _read(station: Station, mailbox: Mailbox, now: datetime) -> None:
+async def _read(station: Station, mailbox: Mailbox, now: datetime) -> bool:
+    """Whether every folder was read to its end. Raises ConnectionLost."""
     line = await _inbox_line(station, mailbox, now)
     if line is None or station.watched is None:
-        return
+        return False
+    began = asyncio.get_running_loop().time()
+    station.news.clear()
     result = await read_inbox(station.live, mailbox, line, station.watched, now, station.heart.beat)
     for happening in result.happenings:
         station.tell(happening)
@@ -246,8 +218,21 @@ async def _read(station: Station, mailbox: Mailbox, now: datetime) -> None:
         names = ", ".join(result.missing)
         _trouble(station, "imap", Trouble(f"there is no folder {names} in the mailbox", False, SHORT_WAIT), now)
         station.watched = await find_folders(mailbox, line)
-        return
+        return False
+    station.read_at = began
     _recovered(station, "imap")
+    return True
+
+
+async def _fresh(station: Station, mailbox: Mailbox) -> bool:
+    """Whether messages may leave by the last reading; it is done anew when it is too old or something was announced.
+
+    Raises ConnectionLost.
+    """
+    age = asyncio.get_running_loop().time() - station.read_at
+    if age < READ_AGAIN and not station.news.is_set():
+        return True
+    return await _read(station, mailbox, station.clock.now())
 
 
 async def _inbox_line(station: Station, mailbox: Mailbox, now: datetime) -> ImapLine | None:
@@ -298,8 +283,19 @@ async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -
     room = 1 if "smtp" in station.failures else TOGETHER
     turns = await whose_turn(live, queue, step.ready, room, now, more=step.more)
     if turns.going and station.lines is not None:
-        office = Office(mailbox, station.lease, station.lines, station.stopping)
+        lost: list[ConnectionLost] = []
+
+        async def fresh() -> bool:
+            try:
+                return await _fresh(station, mailbox)
+            except ConnectionLost as error:
+                lost.append(error)
+                return False
+
+        office = Office(mailbox, station.lease, station.lines, station.stopping, fresh)
         _take_in(station, await send(live, office, turns.going, now), now)
+        if lost:
+            raise lost[0]
         await look(live, station.name, mailbox.limits, queue, now)
     if turns.waiting and queue.pace.count is not None:
         await let_wait(live, queue, turns.waiting, now)
@@ -367,14 +363,14 @@ async def _note_state(station: Station, now: datetime) -> None:
             await mailboxes.set_state(conn, station.name, state, reason, now)
             if state is MailboxState.OK:
                 await agenda.wake_held(conn, station.name, now)
+
+
 def lose(station: Station) -> None:
     """Another daemon owns the mailbox now: nothing more is begun here."""
     if not station.lost:
         station.lost = True
         station.wake.set()
         station.tell(Note("warning", station.name, "another sequencer has taken over this mailbox"))
-
-
 
 
 async def _hang_up(station: Station) -> None:

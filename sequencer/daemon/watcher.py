@@ -47,11 +47,11 @@ async def _listen(station: Station) -> None:
         if isinstance(state, NoFolder):
             return
         seen = max([state.uidnext - 1, *await line.uids_after(INBOX, state.uidnext - 1)])
-        station.wake.set()  # something may have come before we listened
+        _announce(station)  # something may have come before we listened
         while station.live.mailbox(station.name) is mailbox:
             match await line.wait_for_push(INBOX, LISTEN_FOR):
                 case Pushed():
-                    station.wake.set()
+                    _announce(station)
                     # The announcement is used up by looking; the worker reads on its own connection.
                     seen = max([seen, *await line.uids_after(INBOX, seen)])
                 case Quiet(idle=False):
@@ -62,3 +62,8 @@ async def _listen(station: Station) -> None:
         return
     finally:
         await line.close()
+
+
+def _announce(station: Station) -> None:
+    station.news.set()  # a turn that is sending reads the inbox before its next message
+    station.wake.set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
@@ -40,28 +40,26 @@ from sequencer.workspace.config import Mailbox
 UNREADY_AGAIN: Final = timedelta(hours=1)
 CROWDED_AGAIN: Final = timedelta(minutes=1)
 
-OVERSLEPT: Final = "we stood still between committing the attempt and handing the message over; it was kept back"
-
 
 def _never() -> bool:
     return False
 
 
-def _surely() -> bool:
+async def _always() -> bool:
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class Office:
     """What a worker sends with: its mailbox, the number of its lease, its connections. Once `stopping` says so, no
-    further message is begun. `holds` is asked right before DATA: whether the mailbox is certainly still ours, for we
-    may have been frozen."""
+    further message is begun. `fresh` is asked right before attempts are committed: it may read the inbox once more
+    (whoever has answered is then left out), and says whether what is known of the inbox is recent enough to send by."""
 
     mailbox: Mailbox
     lease: int
     lines: Lines
     stopping: Callable[[], bool] = _never
-    holds: Callable[[], bool] = _surely
+    fresh: Callable[[], Awaitable[bool]] = _always
 
 
 @dataclass(slots=True)
@@ -127,11 +125,12 @@ class _Run:
     result: Sent = field(default_factory=Sent)
     composing: asyncio.Task[list[_Letter]] | None = None
     recording: asyncio.Task[None] | None = None
+    stale: bool = False  # the inbox has to be read first
 
     @property
     def over(self) -> bool:
         """Whether no further message may be begun."""
-        return self.result.trouble is not None or self.result.lost is not None or self.office.stopping()
+        return self.stale or self.result.trouble is not None or self.result.lost is not None or self.office.stopping()
 
 
 async def _send_all(run: _Run, ready: Sequence[Ready]) -> None:
@@ -224,21 +223,13 @@ async def _send_together(run: _Run, pairs: list[_Pair]) -> None:
     if run.recording is not None:
         await asyncio.shield(run.recording)
     flights = await _commit_attempts(run, offered)
-    outcomes = await asyncio.gather(*(_deliver(run.office, flight) for flight in flights))
+    outcomes = await asyncio.gather(*(flight.line.deliver(flight.letter.prepared.data) for flight in flights))
     for flight, outcome in zip(flights, outcomes, strict=True):
         result.trouble = result.trouble or trouble_of(outcome)
         ended.append(_landed(run.office, flight, outcome, now))
     result.count += sum(1 for one in ended if one.reached)
     result.delivered += sum(1 for one in ended if one.delivered)
     run.recording = asyncio.create_task(_record(run, ended))
-
-
-async def _deliver(office: Office, flight: _Flight) -> Outcome:
-    """DATA, unless so much time has gone by since the commit that another owner may have called the message in doubt,
-    and even found that it never left. The next offer on this connection takes this one back."""
-    if not office.holds():
-        return Refused("data", 0, OVERSLEPT, temporary=True, blame="message")
-    return await flight.line.deliver(flight.letter.prepared.data)
 
 
 async def _record(run: _Run, ended: Sequence[Ended]) -> None:
@@ -271,8 +262,9 @@ async def _offer(line: Outgoing, sender: str, letter: Prepared) -> Offered | Ref
 
 async def _commit_attempts(run: _Run, offered: Sequence[_Pair]) -> list[_Flight]:
     """Commit that these messages are about to leave; the offers of those that may not leave are withdrawn."""
+    run.stale = bool(offered) and not await run.office.fresh()
     try:
-        flights = await _take_off_together(run, offered) if offered else []
+        flights = await _take_off_together(run, offered) if offered and not run.stale else []
     except Exception as error:
         if is_outage(error):
             raise
