@@ -7,12 +7,13 @@ file the copies. Only this task uses the mailbox's connections, so pace, limits 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from sequencer.daemon.clock import Clock, ticks
+from sequencer.daemon.clock import Clock, boot_ticks, pulse, ticks
 from sequencer.daemon.telling import Note, Told
 from sequencer.daemon.vitals import Heart
 from sequencer.mail.accounts import Unreachable
@@ -43,6 +44,9 @@ KEEP_LINES: Final = timedelta(seconds=30)
 READ_AGAIN: Final = 2.0
 """Seconds of real time for which a reading of the inbox is good to send by; after that, or when something is announced,
 it is read once more before the next messages leave. Of the folders, only the inbox itself announces anything."""
+
+UNCERTAIN: Final = 1.0
+"""Seconds between two looks whether a lease that may have run out has been renewed."""
 
 LONGEST_PATIENCE: Final = timedelta(minutes=30)
 SHORT_WAIT: Final = timedelta(minutes=1)
@@ -75,13 +79,32 @@ class Station:
     planned: datetime | None = None
     waits_told: str = ""
     lost: bool = False
+    lost_at: float = 0.0  # on the machine's clock, see `boot_ticks`
+    leaving: bool = False  # it is to go to another daemon
+    certain_until: float = math.inf  # on the machine's clock: the lease may have run out after that
+    hinted: datetime | None = None
     dropped: bool = False  # the connection to the inbox broke in the last turn
     heart: Heart = field(default_factory=Heart)
 
     def stopping(self) -> bool:
         """Whether no further message may be begun. Asked between two of them, so the worker gets on."""
         self.heart.beat()
-        return self.stop.is_set()
+        return self.over() or not self.certain()
+
+    def over(self) -> bool:
+        """Whether the mailbox is no longer this worker's business."""
+        return self.stop.is_set() or self.lost or self.leaving or self.live.mailbox(self.name) is None
+
+    def certain(self) -> bool:
+        """Whether the lease cannot have run out, as far as this machine's clock tells."""
+        return boot_ticks() < self.certain_until
+
+    def look_by(self, at: datetime) -> None:
+        """Somebody else knows of something to do at `at`; when that is earlier than planned, the worker wakes."""
+        if self.planned is None:  # in the middle of a turn
+            self.hinted = at if self.hinted is None else min(self.hinted, at)
+        elif at < self.planned:
+            self.wake.set()
 
 
 @dataclass(slots=True)
@@ -96,19 +119,34 @@ async def work(station: Station) -> None:
     try:
         for told in await take_stock(station.live, station.name, station.lease, station.clock.now()):
             station.tell(told)
-        while not station.stop.is_set() and not station.lost and station.live.mailbox(station.name) is not None:
+        while not station.over():
             station.wake.clear()
+            if not station.certain():
+                station.heart.beat()
+                await pulse(station.wake, UNCERTAIN)
+                continue
             began, ticked = station.clock.now(), ticks()
             turn = await take_turn(station)
             station.tell(Note("debug", station.name, "one turn is done", "turn", ticks() - ticked))
-            if not turn.again:
-                station.planned = await next_turn(station, began)
-                if station.lines is not None and station.planned - station.clock.now() > KEEP_LINES:
-                    await station.lines.close()
-                station.heart.rest(station.clock.now(), station.planned)
-                await station.clock.wait(station.wake, station.planned)
+            if not turn.again and not station.over():
+                await _rest(station, began)
     finally:
         await _hang_up(station)
+
+
+async def _rest(station: Station, began: datetime) -> None:
+    """Sleep until there is something to do, or somebody knows of something earlier."""
+    station.hinted = None
+    planned = await next_turn(station, began)
+    planned = planned if station.hinted is None else min(planned, station.hinted)
+    station.planned = planned
+    try:
+        if station.lines is not None and planned - station.clock.now() > KEEP_LINES:
+            await station.lines.close()
+        station.heart.rest(station.clock.now(), planned)
+        await station.clock.wait(station.wake, planned)
+    finally:
+        station.planned = None
 
 
 async def work_once(station: Station) -> None:
@@ -116,7 +154,7 @@ async def work_once(station: Station) -> None:
     try:
         for told in await take_stock(station.live, station.name, station.lease, station.clock.now()):
             station.tell(told)
-        while not station.stop.is_set() and not station.lost:
+        while not station.over() and station.certain():
             turn = await take_turn(station)
             if turn.again:
                 continue
@@ -292,7 +330,7 @@ async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -
                 lost.append(error)
                 return False
 
-        office = Office(mailbox, station.lease, station.lines, station.stopping, fresh)
+        office = Office(mailbox, station.lease, station.lines, station.stopping, fresh, station.certain)
         _take_in(station, await send(live, office, turns.going, now), now)
         if lost:
             raise lost[0]
@@ -329,6 +367,14 @@ async def _file(station: Station, mailbox: Mailbox, turn: Turn, now: datetime) -
         turn.again = True
 
 
+def lose(station: Station) -> None:
+    """Another daemon owns the mailbox now: nothing more is begun here."""
+    if not station.lost:
+        station.lost = True
+        station.wake.set()
+        station.tell(Note("warning", station.name, "another sequencer has taken over this mailbox"))
+
+
 # Trouble ---------------------------------------------------------------------------------------------
 
 
@@ -363,14 +409,6 @@ async def _note_state(station: Station, now: datetime) -> None:
             await mailboxes.set_state(conn, station.name, state, reason, now)
             if state is MailboxState.OK:
                 await agenda.wake_held(conn, station.name, now)
-
-
-def lose(station: Station) -> None:
-    """Another daemon owns the mailbox now: nothing more is begun here."""
-    if not station.lost:
-        station.lost = True
-        station.wake.set()
-        station.tell(Note("warning", station.name, "another sequencer has taken over this mailbox"))
 
 
 async def _hang_up(station: Station) -> None:

@@ -41,8 +41,15 @@ UNREADY_AGAIN: Final = timedelta(hours=1)
 CROWDED_AGAIN: Final = timedelta(minutes=1)
 
 
+OVERSLEPT: Final = "we stood still between committing the attempt and handing the message over; it was kept back"
+
+
 def _never() -> bool:
     return False
+
+
+def _surely() -> bool:
+    return True
 
 
 async def _always() -> bool:
@@ -53,13 +60,15 @@ async def _always() -> bool:
 class Office:
     """What a worker sends with: its mailbox, the number of its lease, its connections. Once `stopping` says so, no
     further message is begun. `fresh` is asked right before attempts are committed: it may read the inbox once more
-    (whoever has answered is then left out), and says whether what is known of the inbox is recent enough to send by."""
+    (whoever has answered is then left out), and says whether what is known of the inbox is recent enough to send by.
+    `holds` is asked right before DATA: whether the mailbox is certainly still ours, for we may have been frozen."""
 
     mailbox: Mailbox
     lease: int
     lines: Lines
     stopping: Callable[[], bool] = _never
     fresh: Callable[[], Awaitable[bool]] = _always
+    holds: Callable[[], bool] = _surely
 
 
 @dataclass(slots=True)
@@ -223,13 +232,21 @@ async def _send_together(run: _Run, pairs: list[_Pair]) -> None:
     if run.recording is not None:
         await asyncio.shield(run.recording)
     flights = await _commit_attempts(run, offered)
-    outcomes = await asyncio.gather(*(flight.line.deliver(flight.letter.prepared.data) for flight in flights))
+    outcomes = await asyncio.gather(*(_deliver(run.office, flight) for flight in flights))
     for flight, outcome in zip(flights, outcomes, strict=True):
         result.trouble = result.trouble or trouble_of(outcome)
         ended.append(_landed(run.office, flight, outcome, now))
     result.count += sum(1 for one in ended if one.reached)
     result.delivered += sum(1 for one in ended if one.delivered)
     run.recording = asyncio.create_task(_record(run, ended))
+
+
+async def _deliver(office: Office, flight: _Flight) -> Outcome:
+    """DATA, unless so much time has gone by since the commit that another owner may have called the message in doubt,
+    and even found that it never left. The next offer on this connection takes this one back."""
+    if not office.holds():
+        return Refused("data", 0, OVERSLEPT, temporary=True, blame="message")
+    return await flight.line.deliver(flight.letter.prepared.data)
 
 
 async def _record(run: _Run, ended: Sequence[Ended]) -> None:
