@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from sequencer.daemon.clock import Clock, boot_ticks, pulse, ticks
+from sequencer.daemon.standing import Standing, judge, look_up, mind, note_state, shut
 from sequencer.daemon.telling import Note, Told
 from sequencer.daemon.vitals import Heart
 from sequencer.mail.accounts import Unreachable
@@ -25,11 +26,10 @@ from sequencer.operations.doubt import settle_by_absence, take_stock
 from sequencer.operations.inbox import Watched, find_folders, read_inbox
 from sequencer.operations.lines import MOST_LINES, Lines
 from sequencer.operations.live import Live
-from sequencer.operations.outcomes import REFUSED_AGAIN, Trouble
+from sequencer.operations.outcomes import REFUSED_AGAIN, Trouble, trouble_of
 from sequencer.operations.queue import Queue, let_wait, look, whose_turn
 from sequencer.operations.send import Office, Sent, send
-from sequencer.store import agenda, mailboxes
-from sequencer.store.mailboxes import MailboxState
+from sequencer.store import agenda
 from sequencer.workspace.config import Mailbox
 
 LOOK_AT: Final = 200
@@ -72,6 +72,8 @@ class Station:
     watched: Watched | None = None
     lines: Lines | None = None
     opened_for: Mailbox | None = None
+    reads: asyncio.Event = field(default_factory=asyncio.Event)  # set while the inbox is logged in to
+    standing: Standing = field(default_factory=Standing)
     troubles: dict[str, Trouble] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     retry_at: dict[str, datetime] = field(default_factory=dict)
@@ -168,7 +170,7 @@ async def work_once(station: Station) -> None:
 
 async def _short_gap(station: Station) -> datetime | None:
     """When the next one in the queue may go, if that is soon."""
-    if station.troubles or not station.queue.line:
+    if station.troubles or station.standing.halts or not station.queue.line:
         return None
     async with station.live.database.read() as conn:
         wake_at = await agenda.next_wake(conn, station.name)
@@ -186,13 +188,16 @@ async def take_turn(station: Station) -> Turn:
         station.lines = Lines(smtp_account(mailbox))
         station.retry_at.clear()
         station.queue = Queue()
+        station.standing.suspect = True
     now = station.clock.now()
     station.heart.beat()
     turn = Turn()
     try:
+        await look_up(station, mailbox, now)
         await _read(station, mailbox, now)
         await _probe(station, now)
-        await _note_state(station, now)
+        await judge(station, mailbox, now)
+        await note_state(station, now)
         await _send(station, mailbox, now, turn)
         await _file(station, mailbox, turn, now)
         station.dropped = False
@@ -201,7 +206,9 @@ async def take_turn(station: Station) -> Turn:
         turn.again = not station.dropped
         await _inbox_lost(station, Unreachable("network", str(error), temporary=True), now, told=station.dropped)
         station.dropped = True
-    await _note_state(station, now)
+    await judge(station, mailbox, now)
+    await note_state(station, now)
+    await mind(station, mailbox, now)
     return turn
 
 
@@ -220,7 +227,7 @@ async def next_turn(station: Station, last: datetime) -> datetime:
 
 def _tell_wait(station: Station, wake_at: datetime | None) -> None:
     """Say once what the mailbox waits for; trouble has said so itself."""
-    if station.troubles:
+    if station.troubles or station.standing.halts:
         return
     if wake_at is None:
         waits = "nothing is planned; listening for mail"
@@ -250,8 +257,9 @@ async def _read(station: Station, mailbox: Mailbox, now: datetime) -> bool:
     result = await read_inbox(station.live, mailbox, line, station.watched, now, station.heart.beat)
     for happening in result.happenings:
         station.tell(happening)
+        station.standing.take(happening)
     if result.refusal:
-        _trouble(station, "smtp", Trouble(result.refusal, False, REFUSED_AGAIN), now)
+        _trouble(station, "smtp", Trouble(result.refusal, False, REFUSED_AGAIN, "returned"), now)
     if result.missing:
         names = ", ".join(result.missing)
         _trouble(station, "imap", Trouble(f"there is no folder {names} in the mailbox", False, SHORT_WAIT), now)
@@ -276,7 +284,7 @@ async def _fresh(station: Station, mailbox: Mailbox) -> bool:
 async def _inbox_line(station: Station, mailbox: Mailbox, now: datetime) -> ImapLine | None:
     if station.inbox is not None:
         return station.inbox
-    if station.retry_at.get("imap", now) > now:
+    if station.retry_at.get("imap", now) > now or shut(station, "imap"):
         return None
     line = ImapLine(imap_account(mailbox))
     opened = await line.open()
@@ -284,17 +292,28 @@ async def _inbox_line(station: Station, mailbox: Mailbox, now: datetime) -> Imap
         await _inbox_lost(station, opened, now)
         return None
     station.inbox = line
+    station.reads.set()
+    station.standing.welcome("imap")
     station.watched = await find_folders(mailbox, line)
     return line
 
 
 async def _inbox_lost(station: Station, why: Unreachable, now: datetime, *, told: bool = True) -> None:
     line, station.inbox, station.watched = station.inbox, None, None
+    station.reads.clear()
     if line is not None:
         await line.close()
     if not told:
         return
-    _trouble(station, "imap", Trouble(f"the inbox cannot be read: {why.message}", why.temporary, SHORT_WAIT), now)
+    trouble = _unreachable(why)
+    _trouble(station, "imap", replace(trouble, reason=f"the inbox cannot be read: {trouble.reason}"), now)
+
+
+def _unreachable(why: Unreachable) -> Trouble:
+    """A server that is away is asked again soon; a login that was refused is not."""
+    trouble = trouble_of(why)
+    known = trouble is not None and trouble.against_us == "login"
+    return trouble if trouble is not None and known else Trouble(why.message, why.temporary, SHORT_WAIT)
 
 
 # Sending ---------------------------------------------------------------------------------------------
@@ -304,10 +323,13 @@ async def _probe(station: Station, now: datetime) -> None:
     """After trouble: is the server there again? Nobody is asked to leave before that is known."""
     if "smtp" not in station.troubles or station.retry_at.get("smtp", now) > now or station.lines is None:
         return
+    if station.standing.halts:
+        return
     lines = await station.lines.ready(1)
     if isinstance(lines, Unreachable):
-        _trouble(station, "smtp", Trouble(lines.message, lines.temporary, SHORT_WAIT), now)
+        _trouble(station, "smtp", _unreachable(lines), now)
     else:
+        station.standing.welcome("smtp")
         _recovered(station, "smtp")
 
 
@@ -344,8 +366,11 @@ async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -
 def _take_in(station: Station, sent: Sent, now: datetime) -> None:
     for happening in sent.happenings:
         station.tell(happening)
+        station.standing.take(happening)
     if sent.lost is not None:
         lose(station)
+    if sent.delivered:
+        station.standing.welcome("smtp")
     if sent.trouble is not None:
         _trouble(station, "smtp", sent.trouble, now)
     elif sent.delivered:
@@ -380,6 +405,9 @@ def lose(station: Station) -> None:
 
 def _trouble(station: Station, where: str, trouble: Trouble, now: datetime) -> None:
     """Note why the mailbox is held, and when to try again: twice as long each time, up to half an hour."""
+    station.standing.strike(where, trouble)
+    if where == "smtp" and station.standing.halts:
+        return  # it sends nothing anyway
     known = station.troubles.get(where)
     if known is None or known.reason != trouble.reason:
         station.tell(Note("warning", station.name, f"held: {trouble.reason}", "mailbox_held"))
@@ -398,22 +426,10 @@ def _recovered(station: Station, where: str) -> None:
         station.tell(Note("info", station.name, "works again", "mailbox_works"))
 
 
-async def _note_state(station: Station, now: datetime) -> None:
-    """The mailbox's state for `status` and `why`; whoever was held by it is woken when it works again."""
-    reason = "; ".join(trouble.reason for trouble in station.troubles.values())
-    state = MailboxState.HELD if reason else MailboxState.OK
-    async with station.live.database.read() as conn:
-        row = await mailboxes.get(conn, station.name)
-    if row is not None and (row.state is not state or row.reason != reason):
-        async with station.live.database.begin() as conn:
-            await mailboxes.set_state(conn, station.name, state, reason, now)
-            if state is MailboxState.OK:
-                await agenda.wake_held(conn, station.name, now)
-
-
 async def _hang_up(station: Station) -> None:
     line, lines = station.inbox, station.lines
     station.inbox = station.watched = station.lines = station.opened_for = None
+    station.reads.clear()
     if line is not None:
         await line.close()
     if lines is not None:

@@ -27,6 +27,7 @@ async def watch_inbox(station: Station) -> None:
     """Listen until cancelled. Failures are the worker's to tell: it uses the same account."""
     failures = 0
     while not station.stop.is_set():
+        await station.reads.wait()  # the worker logs in first: a refused login is not refused twice
         began = station.clock.now()
         await _listen(station)
         failures = 0 if station.clock.now() - began > LONGEST_RETRY else failures + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +17,8 @@ from sequencer.store import contacts, mailboxes, suppressions
 from sequencer.store.conversations import in_conversation
 from sequencer.store.mailboxes import MailboxRow, MailboxState
 from sequencer.workspace.calendars import UnknownPlace, calendar_for
+
+STOPPED_ITSELF: Final = "the mailbox {} has stopped itself: {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ async def _question(
         calendar=calendar,
         inbox_read_at=box.inbox_read_at if box is not None else None,
         suppressed=suppressed,
-        hold=box.reason if box is not None and box.state is not MailboxState.OK else "",
+        hold=_hold(box),
         last_touch_to_contact=last_touch,
         min_gap=config.contacts.min_gap,
         spread=config.spread,
@@ -103,6 +106,13 @@ async def _question(
         open_elsewhere=f"they are in conversation in {', '.join(elsewhere)}" if elsewhere else "",
     )
     return Question(sequence, facts)
+
+
+def _hold(box: MailboxRow | None) -> str:
+    """What holds everybody who is written to from this mailbox."""
+    if box is None or box.state is MailboxState.OK:
+        return ""
+    return STOPPED_ITSELF.format(box.name, box.reason) if box.state is MailboxState.HALTED else box.reason
 
 
 async def _edited_at(conn: AsyncConnection, live: Live, enrollment: Enrollment, sequence: Sequence) -> datetime | None:

@@ -215,7 +215,7 @@ async def _compose(run: _Run, ready: Sequence[Ready]) -> list[_Letter]:
 
 async def _send_together(run: _Run, pairs: list[_Pair]) -> None:
     sender, result, now = run.office.mailbox.from_address, run.result, run.now
-    answers = await asyncio.gather(*(_offer(line, sender, letter.prepared) for line, letter in pairs))
+    answers = await asyncio.gather(*(_offer(run.office.lines, line, sender, letter.prepared) for line, letter in pairs))
     offered: list[_Pair] = []
     ended: list[Ended] = []
     for (line, letter), answer in zip(pairs, answers, strict=True):
@@ -266,13 +266,13 @@ def _landed(office: Office, flight: _Flight, outcome: Outcome, now: datetime) ->
     return replace(ended, other_ids=ids_in_answer(outcome.answer, office.mailbox.smtp.host))
 
 
-async def _offer(line: Outgoing, sender: str, letter: Prepared) -> Offered | Refused | Unreachable:
+async def _offer(lines: Lines, line: Outgoing, sender: str, letter: Prepared) -> Offered | Refused | Unreachable:
     """MAIL and RCPT. A connection that has come to its end (idle for too long, enough messages) is made anew."""
     answer = await line.offer(sender, letter.contact.email, len(letter.data))
     if isinstance(answer, Refused) and answer.phase in ("connect", "mail") and not line.is_open:
-        opened = await line.open()
-        if isinstance(opened, Unreachable):
-            return opened
+        unreachable = await lines.again(line)
+        if unreachable is not None:
+            return unreachable
         answer = await line.offer(sender, letter.contact.email, len(letter.data))
     return answer
 
