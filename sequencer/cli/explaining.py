@@ -27,7 +27,7 @@ from sequencer.cli.text import columns, instant, paragraph, person, say
 if TYPE_CHECKING:
     from sequencer.inbox.phrases import Phrases
     from sequencer.operations.explain import Explanation, Moment, Way
-    from sequencer.operations.health import Health
+    from sequencer.operations.health import Health, MailboxHealth
     from sequencer.operations.live import Live
     from sequencer.operations.readings import ReadFile
     from sequencer.operations.record import Refusal
@@ -74,15 +74,23 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
     raise typer.Exit(1 if found.problems else 0)
 
 
+def _daemon_of(box: MailboxHealth, *, several: bool) -> str:
+    """Whether a daemon works for the mailbox; which one, where there are several."""
+    if several and box.daemon is not None:
+        return f"{box.daemon.host}, process {box.daemon.pid}"
+    return "running" if box.running else "not running"
+
+
 def _print_status(found: Health, zone: ZoneInfo) -> None:
     from sequencer.operations.freshness import ago
 
+    several = len({box.daemon for box in found.mailboxes if box.daemon is not None}) > 1
     rows = [("MAILBOX", "STATE", "DAEMON", "INBOX READ", "SENT TODAY", "DUE", "HELD", "IN DOUBT")]
     rows += [
         (
             box.name,
             box.state,
-            "running" if box.running else "not running",
+            _daemon_of(box, several=several),
             ago(box.inbox_age),
             str(box.sent_today),
             str(box.due),

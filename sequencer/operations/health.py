@@ -16,6 +16,7 @@ from sequencer.operations.live import Live
 from sequencer.store import agenda, attempts, enrollments, mailboxes, messages, set_aside
 from sequencer.store.agenda import Load
 from sequencer.store.attempts import Doubt
+from sequencer.store.daemons import Daemon, daemon_named
 from sequencer.store.mailboxes import MailboxRow, MailboxState
 from sequencer.workspace.calendars import zone_of
 
@@ -34,6 +35,7 @@ class MailboxHealth:
     state: str
     reason: str
     running: bool
+    daemon: Daemon | None
     inbox_read_at: datetime | None
     inbox_age: timedelta | None
     sent_today: int
@@ -59,7 +61,8 @@ async def status(conn: AsyncConnection, live: Live, now: datetime) -> Health:
     doubt = await attempts.in_doubt_counts(conn)
     names = list(live.workspace.config.mailboxes)
     names += [name for name in rows if name not in names and (name in load or name in doubt)]
-    boxes = [await _mailbox(conn, live, name, rows.get(name), load, doubt, now) for name in names]
+    owners = await mailboxes.owners(conn)
+    boxes = [await _mailbox(conn, live, name, rows.get(name), owners.get(name), load, doubt, now) for name in names]
     problems = [*_mailbox_problems(live, boxes), *_mistakes(live), *await _missing(conn)]
     problems += [*await _set_aside(conn), *await _unmatched(conn)]
     doubts = await attempts.doubts(conn, limit=MOST_DOUBTS) if doubt else []
@@ -71,6 +74,7 @@ async def _mailbox(
     live: Live,
     name: str,
     row: MailboxRow | None,
+    owner: str | None,
     load: Mapping[str, Load],
     doubt: Mapping[str, int],
     now: datetime,
@@ -79,12 +83,12 @@ async def _mailbox(
     midnight = datetime.combine(now.astimezone(zone).date(), time(), tzinfo=zone).astimezone(UTC)
     sent = await attempts.sent_since(conn, name, midnight)
     mine = load.get(name, Load(0, 0))
-    running = row is not None and row.lease_until is not None and row.lease_until > now
     return MailboxHealth(
         name=name,
         state=str(row.state) if row is not None else "unknown",
         reason=row.reason if row is not None else "never used yet",
-        running=running,
+        running=owner is not None,
+        daemon=daemon_named(owner) if owner is not None else None,
         inbox_read_at=row.inbox_read_at if row is not None else None,
         inbox_age=inbox_age(row.inbox_read_at, now) if row is not None else None,
         sent_today=len(sent),
@@ -145,6 +149,7 @@ def status_json(health: Health) -> dict[str, Any]:
                 "state": box.state,
                 "reason": box.reason,
                 "running": box.running,
+                "daemon": {"host": box.daemon.host, "pid": box.daemon.pid} if box.daemon is not None else None,
                 "inbox_read_at": iso(box.inbox_read_at),
                 "inbox_age": int(box.inbox_age.total_seconds()) if box.inbox_age is not None else None,
                 "sent_today": box.sent_today,

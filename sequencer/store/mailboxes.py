@@ -152,6 +152,12 @@ async def set_inbox_read(conn: AsyncConnection, name: str, at: datetime) -> None
     )
 
 
+async def owners(conn: AsyncConnection) -> dict[str, str]:
+    """Who owns which mailbox right now, by the database's clock; those that nobody owns are left out."""
+    found = await conn.execute(select(_t.name, _t.lease_owner).where(_t.lease_until > database_clock(conn)))
+    return {row.name: row.lease_owner for row in found}
+
+
 # The lease ----------------------------------------------------------------------------------------
 
 
@@ -170,25 +176,6 @@ async def take(conn: AsyncConnection, name: str, owner: str, seconds: float, *, 
     )
     number: int | None = taken.scalar_one_or_none()
     return number
-
-
-async def renew(conn: AsyncConnection, name: str, number: int, seconds: float) -> bool:
-    """Stay the owner for so many seconds from now. False when the lease was lost."""
-    renewed = await conn.execute(
-        update(tables.mailboxes)
-        .where(_t.name == name, _t.lease_number == number, _t.lease_until.is_not(None))
-        .values(lease_until=database_clock(conn, seconds))
-    )
-    return renewed.rowcount == 1
-
-
-async def release(conn: AsyncConnection, name: str, number: int) -> None:
-    """Give the mailbox back, if it is still held under this number."""
-    await conn.execute(
-        update(tables.mailboxes)
-        .where(_t.name == name, _t.lease_number == number)
-        .values(lease_owner="", lease_until=None)
-    )
 
 
 async def take_many(

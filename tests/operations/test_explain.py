@@ -185,6 +185,7 @@ async def test_a_new_workspace_has_nothing_to_report(live: Live) -> None:
         "state": "unknown",
         "reason": "never used yet",
         "running": False,
+        "daemon": None,
         "inbox_read_at": None,
         "inbox_age": None,
         "sent_today": 0,

@@ -20,6 +20,11 @@ async def _take(database: Database, owner: str, seconds: float = 60, *, evict: b
         return await mailboxes.take(conn, MAILBOX, owner, seconds, evict=evict)
 
 
+async def _renew(database: Database, number: int, seconds: float = 60, owner: str = "one") -> bool:
+    async with database.begin() as conn:
+        return MAILBOX in await mailboxes.renew_many(conn, {MAILBOX: number}, owner, seconds)
+
+
 async def _held(database: Database, number: int) -> bool:
     async with database.begin() as conn:
         return await mailboxes.hold_lease(conn, MAILBOX, number)
@@ -86,14 +91,15 @@ async def test_the_owner_keeps_others_out_until_it_lets_go(database: Database) -
     assert first == 1
     assert await _take(database, "two") is None
     assert await _held(database, 1)
+    assert await _renew(database, 1)
     async with database.begin() as conn:
-        assert await mailboxes.renew(conn, MAILBOX, 1, 60)
-        await mailboxes.release(conn, MAILBOX, 1)
-        assert not await mailboxes.renew(conn, MAILBOX, 1, 60)
+        await mailboxes.release_many(conn, {MAILBOX: 1}, "one")
+    assert not await _renew(database, 1)
     assert not await _held(database, 1)
     assert await _take(database, "two") == 2
     async with database.begin() as conn:
-        await mailboxes.release(conn, MAILBOX, 1)  # the former owner cannot release it for the new one
+        # the former owner cannot release it for the new one, nor the new one by the old number
+        await mailboxes.release_many(conn, {MAILBOX: 1}, "one")
     assert await _held(database, 2)
 
 
@@ -104,15 +110,13 @@ async def test_an_expired_lease_can_be_taken_and_the_former_owner_is_told(databa
     assert await _held(database, 1)  # expired, but nobody else is there
     assert await _take(database, "two") == 2
     assert not await _held(database, 1)
-    async with database.begin() as conn:
-        assert not await mailboxes.renew(conn, MAILBOX, 1, 60)
+    assert not await _renew(database, 1)
 
 
 async def test_an_expired_lease_that_nobody_took_can_be_renewed(database: Database) -> None:
     await _registered(database)
     await _take(database, "one", seconds=-1)
-    async with database.begin() as conn:
-        assert await mailboxes.renew(conn, MAILBOX, 1, 60)
+    assert await _renew(database, 1)
     assert await _take(database, "two") is None
 
 
@@ -132,7 +136,7 @@ async def test_the_lease_ends_by_the_clock_of_the_database(database: Database) -
     await _take(database, "one", seconds=60)
     async with database.begin() as conn:
         early = await mailboxes.get(conn, MAILBOX)
-        await mailboxes.renew(conn, MAILBOX, 2, 3660)
+        await mailboxes.renew_many(conn, {MAILBOX: 2}, "one", 3660)
         late = await mailboxes.get(conn, MAILBOX)
     assert early is not None
     assert late is not None
@@ -160,6 +164,54 @@ async def test_while_a_commit_holds_the_lease_nobody_takes_it(database: Database
         done, _ = await asyncio.wait([taking], timeout=0.2)
         assert not done
     assert await taking == 2
+    await other.close()
+
+
+async def test_many_are_taken_kept_and_given_back_in_one_statement(database: Database) -> None:
+    names = [f"box{number}" for number in range(6)]
+    async with database.begin() as conn:
+        await mailboxes.register(conn, names, NOW)
+        assert await mailboxes.take_many(conn, names, "one", 60, 0) == {}
+        assert await mailboxes.take_many(conn, [], "one", 60, 9) == {}
+        first = await mailboxes.take_many(conn, names, "one", 60, 4)
+        rest = await mailboxes.take_many(conn, names, "two", 60, 4)
+        assert len(first) == 4
+        assert first.keys() | rest.keys() == set(names)
+        assert set(first.values()) == set(rest.values()) == {1}
+        assert await mailboxes.take_many(conn, names, "three", 60, 9) == {}
+        assert await mailboxes.renew_many(conn, first | rest, "one", 60) == first.keys()
+        stale = dict.fromkeys(first, 0)
+        assert await mailboxes.renew_many(conn, stale, "one", 60) == set()
+        await mailboxes.release_many(conn, first | rest, "one")
+        assert (await mailboxes.take_many(conn, names, "three", 60, 9)).keys() == first.keys()
+        assert await mailboxes.owners(conn) == {name: "three" if name in first else "two" for name in names}
+
+
+async def test_who_had_to_wait_longest_is_taken_first_and_an_own_lease_again(database: Database) -> None:
+    async with database.begin() as conn:
+        await mailboxes.register(conn, ["a", "b", "c"], NOW)
+        await mailboxes.take_many(conn, ["a"], "dead", -10, 1)
+        await mailboxes.take_many(conn, ["b"], "dead", -20, 1)
+        assert await mailboxes.owners(conn) == {}
+        assert list(await mailboxes.take_many(conn, ["a", "b", "c"], "one", 60, 1)) == ["c"]
+        assert list(await mailboxes.take_many(conn, ["a", "b"], "one", 60, 1)) == ["b"]
+        assert await mailboxes.take_many(conn, ["b"], "one", 60, 1) == {"b": 3}
+        assert await mailboxes.take_many(conn, ["b"], "two", 60, 1, evict=True) == {"b": 4}
+
+
+async def test_one_that_is_committed_under_is_left_alone_for_now(database: Database, database_url: str) -> None:
+    """Whoever looks for free mailboxes does not wait for one whose former owner is just committing."""
+    if database.dialect == "sqlite":
+        return  # one writer
+    await _registered(database)
+    await _take(database, "one", seconds=-1)
+    other = await Database.open(database_url)
+    async with database.begin() as conn:
+        assert await mailboxes.hold_lease(conn, MAILBOX, 1)
+        async with other.begin() as beside:
+            assert await mailboxes.take_many(beside, [MAILBOX, "jane"], "two", 60, 9) == {"jane": 1}
+    async with other.begin() as beside:
+        assert await mailboxes.take_many(beside, [MAILBOX, "jane"], "two", 60, 9) == {MAILBOX: 2, "jane": 2}
     await other.close()
 
 
