@@ -38,6 +38,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
         config_schema.SmtpFile,
         config_schema.ImapFile,
         config_schema.LimitsFile,
+        config_schema.BreakersFile,
         config_schema.WebFile,
         config_schema.ReaderFile,
         templates.FrontMatter,

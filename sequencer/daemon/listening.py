@@ -11,12 +11,15 @@ from typing import Final
 from sequencer.daemon.clock import pulse, ticks
 from sequencer.daemon.state import Household
 from sequencer.daemon.vitals import MINDING, Heart
-from sequencer.store import agenda, announcements
+from sequencer.store import agenda, announcements, mailboxes
 from sequencer.store.announcements import SHARE, WAKE, Ear
 from sequencer.store.database import PostgresServer
 
 LOOK_EVERY: Final = 3.0
 """Seconds of real time between two looks for changes that another process made in the database."""
+
+HEAR_AGAIN: Final = 3.0
+"""Seconds until a connection for announcements that broke off is tried anew."""
 
 LOOK_RARELY: Final = 30.0
 """The same while announcements are heard: what they miss is found out all the same."""
@@ -41,6 +44,10 @@ async def mind_database(daemon: Household) -> None:
         with suppress(Exception):
             async with daemon.live.database.read() as conn:
                 earliest = await agenda.next_wakes(conn, daemon.stations)
+                halted = [name for name, station in daemon.stations.items() if station.standing.halts]
+                reopened = [row.name for row in await mailboxes.some(conn, halted) if not row.halts] if halted else []
+            for name in reopened:
+                daemon.stations[name].wake.set()
             for name, wake_at in earliest.items():
                 if (station := daemon.stations.get(name)) is not None:
                     station.look_by(wake_at)
@@ -65,7 +72,7 @@ async def mind_announcements(daemon: Household) -> None:
         heart.beat(MINDING)
         ear = await announcements.listen(location.dsn, (WAKE, SHARE), heard)
         if ear is None:
-            await pulse(daemon.stop, LOOK_EVERY)
+            await pulse(daemon.stop, HEAR_AGAIN)
             continue
         try:
             daemon.hears = True

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.daemon.clock import boot_ticks, pulse
 from sequencer.daemon.mailbox_worker import Station, lose, work, work_once
+from sequencer.daemon.messenger import deliver
 from sequencer.daemon.shares import Part, parts_of, surplus
 from sequencer.daemon.state import Household, cancel
 from sequencer.daemon.telling import Note
@@ -287,6 +288,7 @@ async def work_once_for_all(daemon: Household) -> None:
         for station, result in zip(stations, results, strict=True):
             if isinstance(result, Exception):  # one that fails does not stop the others
                 daemon.tell(Note("error", station.name, f"failed: {type(result).__name__}: {result}", "worker_failed"))
+        await deliver(daemon, taken)
     finally:
         await cancel([renewing])
         ours = {name: station.lease for name, station in daemon.stations.items() if not station.lost}

@@ -18,6 +18,7 @@ from typing import Final
 
 from sequencer.daemon.clock import Clock, SystemClock
 from sequencer.daemon.listening import mind_announcements, mind_database
+from sequencer.daemon.messenger import mind_alerts
 from sequencer.daemon.reloading import mind_files
 from sequencer.daemon.service import Service
 from sequencer.daemon.sharing import LEASE_SECONDS, leave, mind_leases, work_once_for_all
@@ -143,6 +144,7 @@ async def _run(daemon: Household) -> None:
         asyncio.create_task(mind_database(daemon)),
         asyncio.create_task(mind_announcements(daemon)),
         asyncio.create_task(mind_files(daemon)),
+        asyncio.create_task(mind_alerts(daemon)),
         asyncio.create_task(service.report(daemon.vitals, daemon.stop)),
     ]
     try:

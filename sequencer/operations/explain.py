@@ -29,7 +29,7 @@ from sequencer.core.decisions import (
 from sequencer.core.due import FRESH_FOR, NOT_READ_SINCE, READ_TOO_LONG_AGO
 from sequencer.core.model import BACK_OFF, Contact, Email, Enrollment, Status, Task
 from sequencer.core.model import Sequence as Plan
-from sequencer.operations.facts import answer, gather
+from sequencer.operations.facts import STOPPED_ITSELF, answer, gather
 from sequencer.operations.freshness import last_read
 from sequencer.operations.history import moment, told
 from sequencer.operations.live import Live
@@ -54,6 +54,9 @@ class Hold:
     @property
     def way_out(self) -> str:
         """What a person can do about it; empty when it passes by itself."""
+        stopped = re.match(STOPPED_ITSELF.format(r"(\S+)", ""), self.reason)
+        if stopped is not None:
+            return f"once that is seen to: `sequencer reopen {stopped[1]}`"
         found = re.match(r"the template (\S+) needs (\w+)", self.reason)
         if found is None:
             return ""

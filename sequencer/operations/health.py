@@ -13,7 +13,7 @@ from sequencer.core.model import Status
 from sequencer.operations.explain import doubt_json, iso
 from sequencer.operations.freshness import inbox_age
 from sequencer.operations.live import Live
-from sequencer.store import agenda, attempts, enrollments, mailboxes, messages, set_aside
+from sequencer.store import agenda, alerts, attempts, enrollments, mailboxes, messages, set_aside
 from sequencer.store.agenda import Load
 from sequencer.store.attempts import Doubt
 from sequencer.store.daemons import Daemon, daemon_named
@@ -22,6 +22,7 @@ from sequencer.workspace.calendars import zone_of
 
 MOST_PROBLEMS: Final = 20
 MOST_DOUBTS: Final = 100
+UNTOLD_FOR: Final = timedelta(days=7)
 FOR_A_PERSON: Final = ("the template ", "the message cannot ", "the contact has no date ", "sequences/")
 """How the reasons of holds begin that last until somebody does something."""
 
@@ -64,7 +65,7 @@ async def status(conn: AsyncConnection, live: Live, now: datetime) -> Health:
     owners = await mailboxes.owners(conn)
     boxes = [await _mailbox(conn, live, name, rows.get(name), owners.get(name), load, doubt, now) for name in names]
     problems = [*_mailbox_problems(live, boxes), *_mistakes(live), *await _missing(conn)]
-    problems += [*await _set_aside(conn), *await _unmatched(conn)]
+    problems += [*await _set_aside(conn), *await _unmatched(conn), *await _untold(conn, now)]
     doubts = await attempts.doubts(conn, limit=MOST_DOUBTS) if doubt else []
     return Health(tuple(boxes), await enrollments.counts(conn), tuple(problems), tuple(doubts))
 
@@ -103,7 +104,12 @@ def _mailbox_problems(live: Live, boxes: list[MailboxHealth]) -> list[str]:
     for box in boxes:
         if live.mailbox(box.name) is None:
             problems.append(f"people are waiting for the mailbox {box.name}, which is no longer in config.yaml")
-        elif box.state in (MailboxState.HELD, MailboxState.HALTED):
+        elif box.state == MailboxState.HALTED:
+            way_back = f"`sequencer reopen {box.name}` lets it go on"
+            problems.append(
+                f"the mailbox {box.name} has stopped itself: {box.reason}; once that is seen to, {way_back}"
+            )
+        elif box.state == MailboxState.HELD:
             problems.append(f"the mailbox {box.name} is {box.state}: {box.reason}")
         if box.in_doubt:
             what = "1 message" if box.in_doubt == 1 else f"{box.in_doubt} messages"
@@ -124,6 +130,14 @@ async def _missing(conn: AsyncConnection) -> list[str]:
     return [
         f"{one.email}{f' and {one.number - 1} more are' if one.number > 1 else ' is'} held: {one.reason}"
         for one in found
+    ]
+
+
+async def _untold(conn: AsyncConnection, now: datetime) -> list[str]:
+    failing = await alerts.failing(conn, now - UNTOLD_FOR)
+    return [
+        f"{'1 alert' if number == 1 else f'{number} alerts'} of the mailbox {name} could not be told: {error}"
+        for name, (number, error) in sorted(failing.items())
     ]
 
 

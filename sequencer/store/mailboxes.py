@@ -16,6 +16,7 @@ from sqlalchemy import Row, bindparam, case, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.store import tables
+from sequencer.store.announcements import moved_earlier
 from sequencer.store.columns import Instant
 from sequencer.store.statements import among, database_clock, upsert
 
@@ -141,6 +142,7 @@ async def reopen(conn: AsyncConnection, name: str, now: datetime) -> None:
         .where(_t.name == name)
         .values(state=MailboxState.OK, reason="", since=now, halts={}, halted_with="", reopened_at=now)
     )
+    moved_earlier(conn, name, now)
 
 
 async def set_inbox_read(conn: AsyncConnection, name: str, at: datetime) -> None:

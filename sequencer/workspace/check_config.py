@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 from sequencer.core.hours import common_times
 from sequencer.core.model import Hours, Step
 from sequencer.core.when import WEEKDAY_NAMES
 from sequencer.workspace.calendars import UnknownPlace, holidays_of, zone_of
-from sequencer.workspace.config import Config
+from sequencer.workspace.config import MAILTO, Config
 from sequencer.workspace.draft import Draft
 from sequencer.workspace.sequences import SequenceDraft
-from sequencer.workspace.source import Problem
+from sequencer.workspace.source import Problem, Route
 
 
 def config_mistakes(draft: Draft) -> Iterator[Problem]:
@@ -40,14 +42,28 @@ def _contact_mistakes(draft: Draft, config: Config) -> Iterator[Problem]:
         hint = "write contacts: {timezone: America/Denver}"
         message = "contacts without a zone of their own are taken to live by UTC"
         yield document.problem(("contacts",), "no-timezone", message, hint, severity="warning")
-    for key in ("notify", "web"):
-        if (key,) in document.keys:
-            message = f"`{key}` does nothing in this version; `sequencer threads` tells who answered"
-            yield document.problem((key,), "not-yet", message, "leave it out", key=True, severity="warning")
+    yield from _notify_mistakes(draft, config)
+    if ("web",) in document.keys:
+        message = "`web` does nothing in this version; `sequencer threads` tells who answered"
+        yield document.problem(("web",), "not-yet", message, "leave it out", key=True, severity="warning")
     for key, value in (("name", config.company.name), ("address", config.company.address)):
         if not value.strip():
             message = f"the {key} of your company is empty; every mail must show it"
             yield document.problem(("company", key), "empty", message)
+
+
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*://.", re.IGNORECASE)
+
+
+def _notify_mistakes(draft: Draft, config: Config) -> Iterator[Problem]:
+    """What stands there is never repeated: these addresses hold secrets."""
+    document = draft.config_document
+    for index, url in enumerate(config.notify):
+        if url == MAILTO or _SCHEME.match(url):
+            continue
+        route: Route = ("notify", index) if ("notify", index) in document.values else ("notify",)
+        hint = "write mailto, or an address of https://appriseit.com such as slack://… or ntfy://…; or off alone"
+        yield document.problem(route, "notify", "this is no address where somebody can be told", hint)
 
 
 def _mailbox_mistakes(draft: Draft, config: Config) -> Iterator[Problem]:

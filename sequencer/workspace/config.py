@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from sequencer.core.breakers import Breakers, TooMany
 from sequencer.core.model import Hours, Span, Unit
 from sequencer.core.pace import Limits
 from sequencer.workspace.config_schema import (
     OFF,
     REFERENCE,
+    BreakersFile,
     ConfigFile,
     ImapFile,
     LimitsFile,
@@ -31,7 +33,11 @@ from sequencer.workspace.shapes import validate
 from sequencer.workspace.source import Document, Plain, Problem, Route, read_yaml, shown
 
 CONFIG_FILE: Final = "config.yaml"
+MAILTO: Final = "mailto"
+"""The entry of `notify:` that means the rep's own address."""
+
 NO_LIMITS: Final = Limits()
+DEFAULT_BREAKERS: Final = Breakers()
 Tls = Literal["implicit", "starttls", "none"]
 
 
@@ -118,14 +124,19 @@ class SecondOpinion:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything in config.yaml. `database` and `notify` may hold secrets and are not shown by repr()."""
+    """Everything in config.yaml. `database` and `notify` may hold secrets and are not shown by repr().
+
+    `notify` is empty when nobody is to be told; `tell_when_held` None when not of a mailbox that is held.
+    """
 
     company: Company
     mailboxes: Mapping[str, Mailbox]
     database: str = field(default="sqlite:///data/sequencer.db", repr=False)
     contacts: ContactDefaults = ContactDefaults()
     spread: timedelta | None = timedelta(minutes=30)
-    notify: tuple[str, ...] = field(default=("mailto",), repr=False)
+    notify: tuple[str, ...] = field(default=(MAILTO,), repr=False)
+    breakers: Breakers = DEFAULT_BREAKERS
+    tell_when_held: timedelta | None = timedelta(hours=4)
     web: Web | None = None
     apply: Literal["auto", "manual"] = "auto"
     reader: SecondOpinion | None = None
@@ -174,10 +185,22 @@ def _config(shape: ConfigFile, mailboxes: Mapping[str, Mailbox]) -> Config:
             defaults.min_gap if isinstance(defaults.min_gap, Span) else None,
         ),
         spread=_timedelta(shape.spread) if isinstance(shape.spread, Span) else None,
-        notify=shape.notify,
+        notify=() if shape.notify == (OFF,) else shape.notify,
+        breakers=_breakers(shape.breakers),
+        tell_when_held=_timedelta(held) if isinstance(held := shape.breakers.tell_when_held, Span) else None,
         web=Web(shape.web.listen, shape.web.base_url or "") if shape.web is not None else None,
         apply=shape.apply,
         reader=_reader(shape.reader),
+    )
+
+
+def _breakers(file: BreakersFile) -> Breakers:
+    return Breakers(
+        bounces=None if file.bounces == OFF else TooMany(*file.bounces),
+        complaints=None if file.complaints == OFF else TooMany(*file.complaints),
+        refusals=None if file.refusals == OFF else file.refusals,
+        logins=None if file.logins == OFF else file.logins,
+        window=timedelta(days=file.window.amount),
     )
 
 

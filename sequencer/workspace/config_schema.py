@@ -121,6 +121,42 @@ def _read_gap(value: object) -> tuple[float, float] | Off:
     return seconds[0], seconds[-1]
 
 
+_TOO_MANY: Final = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,3})?)\s*%(?:\s*,?\s*(?:and\s+)?at least\s+([0-9]{1,5}))?")
+
+
+def _read_too_many(value: object) -> tuple[float, int] | Off:
+    """A share (0 to 1) and the least number."""
+    text = _text(value).strip().lower()
+    if text == OFF:
+        return OFF
+    found = _TOO_MANY.fullmatch(text)
+    if found is None or float(found[1]) == 0 or (found[2] is not None and int(found[2]) == 0):
+        hint = "write for example “5%, at least 5”, or off"
+        raise refuse("share", "expected a share in percent, and the least number", hint)
+    return float(found[1]) / 100, int(found[2] or 1)
+
+
+def _read_in_a_row(value: object) -> int | Off:
+    return _read_count(re.sub(r"\s*(times|in a row|a day|/ ?day)$", "", _text(value).strip().lower()))
+
+
+LONGEST_WINDOW: Final = 30
+
+
+def _read_window(value: object) -> Span:
+    span = _read_span_or_off(value)
+    if not isinstance(span, Span) or span.unit is not Unit.DAYS or not 0 < span.amount <= LONGEST_WINDOW:
+        raise refuse("span", f"expected 1 to {LONGEST_WINDOW} days", "write for example 7 days")
+    return span
+
+
+def _read_held(value: object) -> Span | Off:
+    span = _read_span_or_off(value)
+    if isinstance(span, Span) and (span.unit not in (Unit.MINUTES, Unit.HOURS) or span.amount == 0):
+        raise refuse("span", "this is a matter of minutes or hours", "write for example 4 hours, or off")
+    return span
+
+
 def _read_away(value: object) -> tuple[date, date]:
     """`2026-12-24..2027-01-02`, both days included, or one day."""
     first, dots, last = (part.strip() for part in _text(value).partition(".."))
@@ -228,6 +264,10 @@ def _string(*examples: str) -> JsonSchema:
 Count = Annotated[int | Off, PlainValidator(_read_count), JsonSchema({"anyOf": [{"type": "integer"}, {"const": OFF}]})]
 Ramp = Annotated[int | Off, PlainValidator(_read_ramp), _string("10/day", OFF)]
 Gap = Annotated[tuple[float, float] | Off, PlainValidator(_read_gap), _string("90s-240s", OFF)]
+Share = Annotated[tuple[float, int] | Off, PlainValidator(_read_too_many), _string("5%, at least 5", OFF)]
+InARow = Annotated[int | Off, PlainValidator(_read_in_a_row), _string("3", OFF)]
+Window = Annotated[Span, PlainValidator(_read_window), _string("7 days")]
+HeldFor = Annotated[Span | Off, PlainValidator(_read_held), _string("4 hours", OFF)]
 AwayDays = Annotated[tuple[date, date], PlainValidator(_read_away), _string("2026-12-24..2027-01-02")]
 Spread = Annotated[Span | Off, PlainValidator(_read_spread), _string("30 minutes", OFF)]
 MinGap = Annotated[Span | Off, PlainValidator(_read_span_or_off), _string("2 days", OFF)]
@@ -350,6 +390,39 @@ class MailboxFile(Strict):
     )
 
 
+class BreakersFile(Strict):
+    """When a mailbox stops itself, before its provider does. Each of these may be off."""
+
+    bounces: Share = Field(
+        (0.05, 5),
+        description="Messages that came back for good, as a share of what was sent (default 5%, at least 5), or off.",
+    )
+    complaints: Share = Field(
+        (0.003, 2),
+        description="Messages reported as spam, as a share of what was sent (default 0.3%, at least 2), or off.",
+    )
+    window: Window = Field(
+        Span(7, Unit.DAYS), description="How far back bounces and complaints are counted (default 7 days)."
+    )
+    refusals: InARow = Field(
+        3, description="So many refusals within a day that blame the sender, not the recipient (default 3), or off."
+    )
+    logins: InARow = Field(3, description="So many refused logins in a row (default 3), or off.")
+    tell_when_held: HeldFor = Field(
+        Span(4, Unit.HOURS),
+        description="Tell the rep when nothing could leave, or be read, for so long (default 4 hours), or off.",
+    )
+
+
+def _breakers_off(text: str) -> dict[str, str]:
+    if text.strip().lower() != OFF:
+        raise refuse("breakers", "expected keys and values, or off")
+    return dict.fromkeys(("bounces", "complaints", "refusals", "logins"), OFF)
+
+
+Breakers = Annotated[BreakersFile, Shorthand(_breakers_off, {"const": OFF})]
+
+
 class WebFile(Strict):
     """The rep's desk."""
 
@@ -389,7 +462,10 @@ class ConfigFile(Strict):
     )
     notify: OneOrMore = Field(
         ("mailto",),
-        description="Where the rep will be told of answers (Apprise URLs; mailto: their own address). Not used yet.",
+        description="Where the rep is told what needs them: mailto (their own address), Apprise URLs, or off.",
+    )
+    breakers: Breakers = Field(
+        BreakersFile(), description="When a mailbox stops itself; or off, which keeps none of the breakers."
     )
     web: WebFile | None = Field(None, description="The rep's desk in the browser. Not used yet.")
     reader: ReaderFile | None = Field(

@@ -374,12 +374,18 @@ def test_a_hundred_sequences_load(tmp_path: Path) -> None:
     assert len(loaded.workspace.sequences) >= 100
 
 
+@pytest.mark.parametrize("entry", ["mail", "slack:token", "[mailto, secret-thing]", "[off, mailto]"])
+def test_what_nobody_can_be_told_at_is_named_without_being_repeated(tmp_path: Path, entry: str) -> None:
+    (found,) = problems_of(write_workspace(tmp_path, config=CONFIG + f"notify: {entry}\n"))
+    assert (found.line, found.code) == (CONFIG.count("\n") + 1, "notify")
+    assert "secret" not in found.message + found.hint
+
+
 def test_keys_that_do_nothing_yet_say_so(tmp_path: Path) -> None:
-    config = CONFIG + "notify: [mailto]\nweb: {listen: 127.0.0.1:8025}\n"
+    config = CONFIG + "web: {listen: 127.0.0.1:8025}\n"
     found = problems_of(write_workspace(tmp_path, config=config))
     lines = config.split("\n")
     assert [(p.line, p.severity, p.code) for p in found] == [
-        (lines.index("notify: [mailto]") + 1, "warning", "not-yet"),
         (lines.index("web: {listen: 127.0.0.1:8025}") + 1, "warning", "not-yet"),
     ]
 
