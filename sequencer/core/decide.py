@@ -65,6 +65,7 @@ TRANSITIONS: Final[Mapping[type[Any], Mapping[Status, Status]]] = {
     e.Rejected: _SAME,
     e.InDoubt: _SAME,
     e.NotDelivered: _SAME,
+    e.Recovered: _SAME,  # whatever the rep has done since the copy was made is not known
     e.Replied: _SAME,
     e.NoticeReceived: _SAME,
     e.Relabelled: _SAME,

@@ -106,6 +106,27 @@ class NotDelivered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """A message that the log does not know had left: the database is older than it. It counts as sent at `sent_at`.
+
+    `next` and `returns` are where the plan stands now; `line` is the one that the step stands in, empty where the live
+    file has no such step. Without a `message_id` it is the owner who says so.
+    """
+
+    at: datetime
+    step: str
+    sent_at: datetime
+    next: Position
+    returns: tuple[Position, ...]
+    line: str
+    evidence: str
+    message_id: str = ""
+    attempt: int | None = None
+    variant: str = ""
+    thread: Thread | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replied:
     """A human wrote."""
 
@@ -281,6 +302,7 @@ Event = (
     | Rejected
     | InDoubt
     | NotDelivered
+    | Recovered
     | Replied
     | NoticeReceived
     | Relabelled

@@ -40,6 +40,8 @@ def applied(en: Enrollment, event: e.Event) -> Enrollment:
             return replace(en, in_flight=None)
         case e.NotDelivered():
             return _returned(en, event)
+        case e.Recovered():
+            return _recovered(en, event)
         case e.TaskCreated():
             here = event.position or en.position
             return replace(en, task=OpenTask(event.step, event.kind, event.task, here), position=here)
@@ -139,6 +141,24 @@ def _touched_by_mail(en: Enrollment, event: e.Accepted | e.InDoubt) -> Enrollmen
         taken={**en.taken, event.step: en.in_flight.position.line},
     )
     return _onwards(sent, en.in_flight.position, event.next)
+
+
+def _recovered(en: Enrollment, event: e.Recovered) -> Enrollment:
+    """A touch that was taken and forgotten. A task that the plan waited for before it was done, then, or passed over."""
+    moved = event.next != en.position
+    sent = replace(
+        en,
+        last_touch_at=_latest(en.last_touch_at, event.sent_at),
+        thread=event.thread or en.thread,
+        emails_sent=en.emails_sent + 1,
+        sent_variants={**en.sent_variants, event.step: event.variant} if event.variant else en.sent_variants,
+        backed_off=en.backed_off or event.step == BACK_OFF,
+        asked_at=event.sent_at if event.step == BACK_OFF else en.asked_at,
+        taken={**en.taken, event.step: event.line} if event.line else en.taken,
+        returns=event.returns,
+        task=None if moved else en.task,
+    )
+    return _advance(sent, event.next) if moved else sent
 
 
 def _task_done(en: Enrollment, event: e.TaskDone) -> Enrollment:

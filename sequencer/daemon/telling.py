@@ -52,6 +52,8 @@ _SENTENCES: Final[dict[What, str]] = {
     "paused": "paused {who}: {detail}",
     "snoozed": "silent towards {who} {detail}",
     "retried": "“{step}” to {who} came back and will be tried again: {detail}",
+    "never_left": "“{step}” to {who} never left: {detail}; the plan has gone on since, so it is not sent again",
+    "recovered": "“{step}” to {who} had left before the database was restored: {detail}",
     "set_aside": "set aside: {detail}",
     "no_opinion": "the second opinion cannot be had: {detail}",
 }
@@ -61,7 +63,7 @@ _WITH_REASON: Final = frozenset({"in_doubt", "deferred", "rejected", "held", "no
 """What servers, files and hours say. The other details may hold words of people."""
 
 _MARKS: Final[dict[Level, str]] = {"debug": "·", "info": " ", "warning": "!", "error": "✗"}
-_WARNINGS: Final = frozenset({"in_doubt", "rejected", "held", "set_aside", "deferred", "no_opinion"})
+_WARNINGS: Final = frozenset({"in_doubt", "never_left", "rejected", "held", "set_aside", "deferred", "no_opinion"})
 
 
 def sentence(told: Told, *, personal: bool) -> str:

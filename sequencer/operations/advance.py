@@ -265,6 +265,7 @@ _WORDS: Final[dict[type, What]] = {
     e.NoticeReceived: "notice",
     e.Accepted: "sent",
     e.InDoubt: "in_doubt",
+    e.Recovered: "recovered",
     e.Deferred: "deferred",
     e.Rejected: "rejected",
 }
@@ -272,8 +273,9 @@ _WORDS: Final[dict[type, What]] = {
 
 def happening_of(event: e.Event, enrollment: Enrollment, contact: str, attempt: int = 0) -> Happening:
     """An event, told. `attempt` is the number of the attempt that it is the outcome of."""
+    never_left = isinstance(event, e.NotDelivered) and not event.again
     return Happening(
-        _WORDS[type(event)],
+        "never_left" if never_left else _WORDS[type(event)],
         event.at,
         enrollment.mailbox,
         enrollment.id,
@@ -297,6 +299,8 @@ def _detail(event: e.Event) -> str:
             return event.kind
         case e.Deferred() | e.Rejected() | e.Accepted():
             return event.answer
+        case e.Recovered():
+            return event.evidence
         case e.Finished():
             return event.outcome or event.reason
         case e.Branched():

@@ -17,6 +17,7 @@ from sequencer.core.model import Sequence as Plan
 from sequencer.operations.facts import answer, gather
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal, record
+from sequencer.operations.recovered import recall
 from sequencer.operations.values import Unfit, parse_address
 from sequencer.store import contacts, definitions, enrollments, histories, suppressions
 from sequencer.store.addresses import normal
@@ -141,6 +142,9 @@ async def enter(
         entering.add(person.id)
         entries[index] = _entry(plan, person, mailbox, now, terms)
     made = await enrollments.create_many(conn, list(entries.values()))
+    entered = [one for one in made if isinstance(one, Enrollment)]
+    recalled = await recall(conn, live, entered, [people[index] for index in entries], now)
+    made = [recalled.get(one.id, one) if isinstance(one, Enrollment) else one for one in made]
     for index, one in zip(entries, made, strict=True):
         answers[index] = await _occupied(conn, one) if isinstance(one, Occupied) else one
     await _schedule(conn, live, [one for one in made if isinstance(one, Enrollment)], not plan.alongside, now)

@@ -25,6 +25,8 @@ What = Literal[
     "paused",
     "snoozed",
     "retried",
+    "never_left",
+    "recovered",
     "set_aside",
     "no_opinion",
 ]

@@ -30,11 +30,10 @@ def told(event: e.Event, zone: ZoneInfo) -> str:
             return f"the server refused it{_after(event.answer)}"
         case e.InDoubt():
             return f"it may or may not have arrived ({event.reason}); it counts as sent and is never sent again"
-        case e.NotDelivered(again=False):
-            return f"it never arrived ({event.reason}); the plan had gone on by then"
         case e.NotDelivered():
-            again = f"; it is taken again {moment(event.retry_at, zone)}" if event.retry_at else "; it is taken again"
-            return f"it never arrived ({event.reason}){again}"
+            return f"it never arrived ({event.reason}); {_taken_again(event, zone)}"
+        case e.Recovered():
+            return f"it had left {moment(event.sent_at, zone)}, before the database was restored: {event.evidence}"
         case e.Skipped():
             return f"passed over: {event.reason}"
         case e.TaskCreated():
@@ -44,6 +43,12 @@ def told(event: e.Event, zone: ZoneInfo) -> str:
             return f"{done}{_after(event.outcome)}{_by(event.by)}"
         case _:
             return _turn(event, zone)
+
+
+def _taken_again(event: e.NotDelivered, zone: ZoneInfo) -> str:
+    if not event.again:
+        return "the plan had gone on by then"
+    return f"it is taken again {moment(event.retry_at, zone)}" if event.retry_at else "it is taken again"
 
 
 def _turn(

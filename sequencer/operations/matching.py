@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.model import Contact, Enrollment
-from sequencer.inbox.match import Clues, bare_subject
+from sequencer.inbox.match import Clues, bare_subject, company_domain
 from sequencer.inbox.parse import Mail
 from sequencer.mail.ids import ALERT_HEADER, is_alert_token, read_message_id, read_unsubscribe_token
 from sequencer.operations.live import Live
@@ -40,7 +40,7 @@ async def match(
     conn: AsyncConnection, live: Live, clues: Clues, received_at: datetime, *, notice: bool
 ) -> Match | None:
     """The enrollment that a mail belongs to. `notice`: a machine wrote, so its recipient may be our contact."""
-    named = _by_token(live, clues)
+    named = await _by_token(conn, live, clues, received_at)
     if named is None:
         named = await _by_message_id(conn, clues)
     if named is None and clues.thread_id:
@@ -58,15 +58,43 @@ async def match(
     return None if notice else await _by_company(conn, clues, received_at)
 
 
-def _by_token(live: Live, clues: Clues) -> tuple[int, str] | None:
+async def _by_token(conn: AsyncConnection, live: Live, clues: Clues, received_at: datetime) -> tuple[int, str] | None:
     for candidate in clues.tokens:
-        enrollment_id = read_unsubscribe_token(live.key, candidate)
-        if enrollment_id is not None:
-            return enrollment_id, "our signed token"
-        ours = read_message_id(live.key, candidate)
-        if ours is not None:
-            return ours.enrollment, "our Message-ID"
+        signed = _signed(live, candidate)
+        if signed is not None and await _believable(conn, live, candidate, signed[0], clues, received_at):
+            return signed
     return None
+
+
+def _signed(live: Live, candidate: str) -> tuple[int, str] | None:
+    enrollment_id = read_unsubscribe_token(live.key, candidate)
+    if enrollment_id is not None:
+        return enrollment_id, "our signed token"
+    ours = read_message_id(live.key, candidate)
+    return (ours.enrollment, "our Message-ID") if ours is not None else None
+
+
+def answers_us(live: Live, clues: Clues) -> bool:
+    """Whether a mail names something that only we can have signed, be its enrollment known or not."""
+    return any(_signed(live, candidate) is not None for candidate in clues.tokens)
+
+
+async def _believable(
+    conn: AsyncConnection, live: Live, candidate: str, enrollment_id: int, clues: Clues, received_at: datetime
+) -> bool:
+    """A database that was restored may have given a number again that stands in older mails for somebody else."""
+    if candidate in await aliases.by_message_ids(conn, [candidate]):
+        return True
+    enrollment = await enrollments.get(conn, enrollment_id)
+    if enrollment is None or not was_enrolled(enrollment, received_at):
+        return False
+    contact = await contacts.by_id(conn, enrollment.contact_id, live.defaults)
+    theirs = without_tag(contact.email.lower()) if contact is not None else ""
+    people = [address.lower() for address in (clues.sender, clues.recipient) if address]
+    if not theirs or theirs in {without_tag(address) for address in people}:
+        return True
+    others = [other for address in people if (other := await contact_of(conn, live, address)) is not None]
+    return not others or company_domain(theirs) in {company_domain(other.email) for other in others} - {""}
 
 
 async def _by_message_id(conn: AsyncConnection, clues: Clues) -> tuple[int, str] | None:

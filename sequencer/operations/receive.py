@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sequencer.core import events as e
 from sequencer.core.model import Contact, Enrollment, Position, Status, Suppress
 from sequencer.core.model import Sequence as Plan
-from sequencer.core.react import Heard, away_until, caused_by, react, reaction_to, returned
+from sequencer.core.react import FINAL_KINDS, Heard, away_until, caused_by, react, reaction_to, returned
 from sequencer.core.timing import Calendar
 from sequencer.inbox.match import Clues
 from sequencer.inbox.parse import Mail, parse_mail
@@ -31,6 +31,7 @@ from sequencer.operations.live import Live
 from sequencer.operations.matching import (
     THREAD_ALIAS,
     Match,
+    answers_us,
     contact_of,
     content_of,
     is_alert,
@@ -39,10 +40,12 @@ from sequencer.operations.matching import (
 )
 from sequencer.operations.opinion import Opinion
 from sequencer.operations.record import Refusal, change_in
+from sequencer.operations.recovered import copy_of, take_in, take_in_late
 from sequencer.operations.suppression import first_words, reason_to_suppress
 from sequencer.operations.understanding import understand
 from sequencer.operations.weighing import weigh
-from sequencer.store import contacts, enrollments, messages, strikes, suppressions, tasks
+from sequencer.store import aliases, attempts, contacts, enrollments, mailboxes, messages, strikes, suppressions, tasks
+from sequencer.store.aliases import Alias
 from sequencer.store.messages import Direction, Known, NewMessage
 from sequencer.store.strikes import Strike
 from sequencer.workspace.calendars import calendar_for
@@ -83,14 +86,38 @@ async def receive(conn: AsyncConnection, live: Live, arrival: Arrival, now: date
     if is_ours(live, mail.message_id):
         if not arrival.in_sent:
             return Receipt()  # a copy to ourselves, or one that came back round a forwarder
-        thread = THREAD_ALIAS + arrival.gmail_thread if arrival.gmail_thread else ""
-        return Receipt(await settle_by_copy(conn, live, mail.message_id, thread, now))
+        return Receipt(await _copy_in_sent(conn, live, arrival, mail, now))
     if arrival.in_sent or await _by_a_rep(conn, live, arrival, mail):
         if arrival.mixed and not arrival.in_sent:
             return Receipt()
         found = Found(arrival.mailbox.name, arrival.folder, arrival.uid, arrival.received_at, arrival.raw)
         return Receipt(await take_note(conn, live, found, mail, now))
     return await _receive_from_outside(conn, live, arrival, mail, now)
+
+
+async def _copy_in_sent(
+    conn: AsyncConnection, live: Live, arrival: Arrival, mail: Mail, now: datetime
+) -> list[Happening]:
+    """Our own message in Sent: it settles a doubt, or tells of a message that the database has forgotten."""
+    thread = THREAD_ALIAS + arrival.gmail_thread if arrival.gmail_thread else ""
+    if await attempts.by_message_id(conn, mail.message_id) is not None:
+        return await settle_by_copy(conn, live, mail.message_id, thread, now)
+    copy = copy_of(live, arrival.mailbox.name, mail, arrival.raw, arrival.received_at)
+    if copy is None:
+        return []
+    known = await attempts.not_delivered(conn, mail.message_id)
+    if known is not None:
+        found = await take_in_late(conn, live, copy, known, now)
+    elif await attempts.exists(conn, mail.message_id):
+        return []  # the server has put it off or refused it
+    else:
+        found = await take_in(conn, live, copy, content_of(mail, arrival.raw), now)
+    if found is None:
+        return []
+    if thread:
+        alias = Alias(thread, found.enrollment.id, "gmail thread", found.event.attempt)
+        await aliases.add_many(conn, [alias])
+    return [happening_of(found.event, found.enrollment, found.contact)]
 
 
 async def worth_asking_about(conn: AsyncConnection, live: Live, arrival: Arrival) -> Reading | None:
@@ -365,10 +392,25 @@ async def _to_the_desk(
     """A mail that belongs to no thread is kept only when a contact of ours wrote it; an opt-out holds all the same."""
     contact = await contacts.by_email(conn, clues.sender, live.defaults) if clues.sender else None
     if contact is None:
-        return Receipt()
+        return await _from_the_forgotten(conn, live, arrival, mail, reading, clues, now)
     message = await messages.record(conn, _message(arrival, mail, reading, None), now)
     if reading.kind is Kind.UNSUBSCRIBE and not isinstance(message, Known):
         await suppressions.add(conn, contact.email, first_words(reading.text), f"message {message}", now)
+    return Receipt()
+
+
+async def _from_the_forgotten(
+    conn: AsyncConnection, live: Live, arrival: Arrival, mail: Mail, reading: Reading, clues: Clues, now: datetime
+) -> Receipt:
+    """They hold something that we have signed, so we have written to them, but nobody knows them (any more)."""
+    if not answers_us(live, clues):
+        return Receipt()
+    address = clues.sender if reading.kind.human else clues.recipient
+    if address and isinstance(FINAL_KINDS.get(str(reading.kind)), Suppress):
+        reason = reason_to_suppress(str(reading.kind), now, reading.text, reading.evidence)
+        await suppressions.add(conn, address, reason, f"a mail to {arrival.mailbox.name}", now)
+    elif reading.kind.human and await mailboxes.is_copy(conn, arrival.mailbox.name):
+        await messages.record(conn, _message(arrival, mail, reading, None), now)
     return Receipt()
 
 

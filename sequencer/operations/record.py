@@ -88,9 +88,9 @@ async def change_in(
 def touches_of(enrollment: Enrollment, events: Sequence[e.Event]) -> dict[int, datetime]:
     """The touches among these events, by contact."""
     touching = [
-        event.at
+        event.sent_at if isinstance(event, e.Recovered) else event.at
         for event in events
-        if isinstance(event, (e.Accepted, e.InDoubt, e.HandWritten))
+        if isinstance(event, (e.Accepted, e.InDoubt, e.HandWritten, e.Recovered))
         or (isinstance(event, e.TaskDone) and event.touched)
     ]
     return {enrollment.contact_id: max(touching)} if touching else {}

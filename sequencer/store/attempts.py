@@ -93,6 +93,21 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """A message that left and whose attempt the database does not know. `data` is its copy."""
+
+    enrollment_id: int
+    mailbox: str
+    step: str
+    variant: str
+    message_id: str
+    recipient: str
+    subject: str
+    sent_at: datetime
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of an attempt. With `copy`, a copy of it is to be put into Sent, see `sent_copies`."""
 
@@ -154,6 +169,53 @@ async def finish_many(conn: AsyncConnection, outcomes: Sequence[Outcome]) -> Non
             for outcome in sorted(outcomes, key=lambda outcome: outcome.attempt)
         ],
     )
+
+
+RECOVERED: Final = 0
+"""The lease number of attempts that were made anew from a copy: no lease ever has it."""
+
+
+async def recover(conn: AsyncConnection, lost: Lost, evidence: str, now: datetime, known: int | None = None) -> int:
+    """Make the attempt of a message that certainly left, or (`known`) correct the one that was said never to have; its
+    id. Raises IntegrityError when the Message-ID belongs to another attempt that may have been delivered."""
+    said = {"state": AttemptState.ACCEPTED, "answer": evidence, "finished_at": now, "copy_state": "done"}
+    if known is not None:
+        await conn.execute(update(tables.attempts).where(_t.id == known).values(**said))
+        return known
+    row = {
+        "enrollment_id": lost.enrollment_id,
+        "mailbox": lost.mailbox,
+        "step": lost.step,
+        "variant": lost.variant,
+        "template": lost.variant,
+        "message_id": bare(lost.message_id),
+        "recipient": lost.recipient,
+        "subject": lost.subject,
+        "lease_number": RECOVERED,
+        "started_at": lost.sent_at,
+        "bytes": lost.data,
+        **said,
+    }
+    made = await conn.execute(insert(tables.attempts).values(row).returning(_t.id))
+    return int(made.scalar_one())
+
+
+async def not_delivered(conn: AsyncConnection, message_id: str) -> int | None:
+    """The attempt with this Message-ID of which it was said that it never left; None when there is none."""
+    found: int | None = await conn.scalar(
+        select(_t.id).where(_t.message_id == bare(message_id), _t.state == AttemptState.NOT_DELIVERED).limit(1)
+    )
+    return found
+
+
+async def exists(conn: AsyncConnection, message_id: str) -> bool:
+    """Whether there is an attempt with this Message-ID, whatever became of it."""
+    return await conn.scalar(select(_t.id).where(_t.message_id == bare(message_id)).limit(1)) is not None
+
+
+async def recovered_since(conn: AsyncConnection, mailbox: str, since: datetime) -> list[Attempt]:
+    """The attempts of a mailbox that were made anew from copies sent since, in order."""
+    return await _select(conn, _t.mailbox == mailbox, _t.started_at >= since, _t.lease_number == RECOVERED)
 
 
 async def get(conn: AsyncConnection, attempt_id: int) -> Attempt | None:

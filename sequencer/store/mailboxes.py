@@ -154,6 +154,35 @@ async def set_inbox_read(conn: AsyncConnection, name: str, at: datetime) -> None
     )
 
 
+async def is_copy(conn: AsyncConnection, name: str) -> bool:
+    """Whether the database is a copy of which it is not known yet what has left the mailbox since."""
+    return await conn.scalar(select(_t.copied_at).where(_t.name == name)) is not None
+
+
+async def mark_copied(conn: AsyncConnection, at: datetime) -> None:
+    """Say in a copy of the database when it was made: what has left since has to be found out."""
+    await conn.execute(update(tables.mailboxes).values(copied_at=at, restored_at=None, inbox_read_at=None))
+
+
+async def mark_restored(conn: AsyncConnection, name: str, now: datetime) -> None:
+    """Work has begun with a copy; what falls due from now on has not left."""
+    await conn.execute(
+        update(tables.mailboxes)
+        .where(_t.name == name, _t.copied_at.is_not(None), _t.restored_at.is_(None))
+        .values(restored_at=now)
+    )
+
+
+async def mark_proven(conn: AsyncConnection, name: str) -> bool:
+    """It is known now what has left since the copy was made. False when it was known before."""
+    proven = await conn.execute(
+        update(tables.mailboxes)
+        .where(_t.name == name, _t.copied_at.is_not(None))
+        .values(copied_at=None, restored_at=None)
+    )
+    return proven.rowcount == 1
+
+
 async def owners(conn: AsyncConnection) -> dict[str, str]:
     """Who owns which mailbox right now, by the database's clock; those that nobody owns are left out."""
     found = await conn.execute(select(_t.name, _t.lease_owner).where(_t.lease_until > database_clock(conn)))

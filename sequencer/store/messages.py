@@ -9,7 +9,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, and_, case, func, literal_column, or_, select, union, update
+from sqlalchemy import Row, Select, and_, case, delete, func, literal_column, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.model import Status
@@ -33,6 +33,7 @@ class Direction(StrEnum):
     RECEIVED = "received"  # a human
     HAND_WRITTEN = "hand_written"  # the rep, not the sequencer
     NOTICE = "notice"  # a machine
+    OURS = "ours"  # the sequencer; kept only when its enrollment is not known (any more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +278,7 @@ async def tally(conn: AsyncConnection) -> list[Tally]:
     read = func.count().label("read")
     found = await conn.execute(
         select(_READ_AS.label("kind"), read, func.sum(case((_CORRECTED, 1), else_=0)).label("corrected"))
-        .where(_t.direction != Direction.HAND_WRITTEN)
+        .where(_t.direction.not_in((Direction.HAND_WRITTEN, Direction.OURS)))
         .group_by(_READ_AS)
         .order_by(read.desc(), _READ_AS)
     )
@@ -321,6 +322,27 @@ async def unmatched(
         .limit(limit)
     )
     return [_message(row) for row in await conn.execute(wanted)]
+
+
+async def forgotten(conn: AsyncConnection, addresses: Collection[str]) -> list[Message]:
+    """Our own messages to these people (addresses as `addresses.normal` has them) whose enrollment is not known, the
+    oldest first."""
+    found = await conn.execute(
+        select(*_COLUMNS)
+        .where(literal_column(tables.UNMATCHED), _t.direction == Direction.OURS)
+        .order_by(_t.received_at, _t.id)
+    )
+    return [_message(row) for row in found if normal(row.recipient) in addresses]
+
+
+async def forget(conn: AsyncConnection, message_id: int) -> None:
+    """A message of our own has become an attempt again."""
+    await conn.execute(delete(tables.messages).where(_t.id == message_id))
+
+
+async def unmatched_from(conn: AsyncConnection, sender: str) -> list[Message]:
+    """What this person has written that belongs to no thread and that nobody has dealt with, the newest first."""
+    return [one for one in await unmatched(conn) if normal(one.sender) == normal(sender)]
 
 
 async def of_enrollment(conn: AsyncConnection, enrollment_id: int) -> list[Message]:
