@@ -115,16 +115,12 @@ def evolve(enrollment: Enrollment, event: e.Event, definition: str = "") -> Enro
     if not allowed(enrollment, type(event)):
         raise Impossible(f"{type(event).__name__} while {enrollment.status}")
     status = TRANSITIONS[type(event)][enrollment.status]
-    moved = replace(
-        enrollment,
-        status=status,
-        reason=enrollment.reason if status is enrollment.status else "",
-        version=enrollment.version + 1,
-    )
+    moved = enrollment if status is enrollment.status else replace(enrollment, status=status, reason="")
     after = applied(moved, event)
     # What only happened to somebody does not move them into the live file: their place is still one of the earlier.
     placed = after.position != enrollment.position or names_a_place(event)
-    return replace(after, definition=definition) if placed and definition else after
+    version = enrollment.version + 1
+    return replace(after, version=version, definition=definition if placed and definition else after.definition)
 
 
 def fold(enrollment: Enrollment, events: tuple[e.Event, ...], definition: str = "") -> Enrollment:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from datetime import date, datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any, Final
 
 from sequencer.core.model import Away, Fields, Position, Thread
@@ -323,7 +324,8 @@ EVENT_TYPES: Mapping[str, type[Event]] = {kind.__name__: kind for kind in typing
 
 
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
-_NAMES: dict[type[Any], tuple[str, ...] | None] = {}  # the fields of every dataclass met so far, None for other types
+_Fields = tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]
+_FIELDS: dict[type[Any], _Fields | None] = {}  # of every dataclass met so far, None for other types
 
 
 def to_json(value: Any) -> Any:
@@ -331,12 +333,13 @@ def to_json(value: Any) -> Any:
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if kind not in _NAMES:
-        _NAMES[kind] = tuple(f.name for f in fields(kind)) if is_dataclass(kind) else None
-    names = _NAMES[kind]
-    if names is not None:
+    if kind not in _FIELDS:
+        _FIELDS[kind] = _fields_of(kind)
+    known = _FIELDS[kind]
+    if known is not None:
         # a message becomes durable by several of these: the plain fields are not worth a call each
-        items = ((name, getattr(value, name)) for name in names)
+        names, values_of = known
+        items = zip(names, values_of(value), strict=True)
         return {name: item if type(item) in _PLAIN else to_json(item) for name, item in items}
     if isinstance(value, datetime):
         return value.isoformat()
@@ -347,6 +350,14 @@ def to_json(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [to_json(item) for item in value]
     return value
+
+
+def _fields_of(kind: type[Any]) -> _Fields | None:
+    """The names of a dataclass's fields, and what gets their values; None for any other type."""
+    if not is_dataclass(kind):
+        return None
+    names = tuple(f.name for f in fields(kind))
+    return names, attrgetter(*names) if len(names) > 1 else lambda value: tuple(getattr(value, n) for n in names)
 
 
 def event_from_json(kind: str, data: Mapping[str, Any]) -> Event:

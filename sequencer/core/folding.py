@@ -173,9 +173,9 @@ def _task_done(en: Enrollment, event: e.TaskDone) -> Enrollment:
 
 def _onwards(en: Enrollment, taken_at: Position, following: Position) -> Enrollment:
     """Past a step that was taken; somebody may have branched or snoozed to another one meanwhile."""
-    returns = tuple(following if back == taken_at else back for back in en.returns)
-    here = replace(en, returns=returns)
-    return _advance(here, following) if en.position == taken_at else here
+    if en.returns:
+        en = replace(en, returns=tuple(following if back == taken_at else back for back in en.returns))
+    return _advance(en, following) if en.position == taken_at else en
 
 
 def _stands_there(en: Enrollment) -> bool:
