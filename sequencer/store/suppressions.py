@@ -10,6 +10,7 @@ import hmac
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import delete, select, update
@@ -92,5 +93,6 @@ async def listing(conn: AsyncConnection) -> list[Suppression]:
     return [Suppression(*row) for row in found]
 
 
+@lru_cache(maxsize=4096)  # asked when somebody is decided on and again before their message leaves
 def _hash(key: bytes, target: str) -> str:
     return hmac.digest(key, b"suppression:" + target.encode("utf-8", "surrogatepass"), "sha256").hex()
