@@ -5,13 +5,13 @@ A rep's command or an import may make something due earlier than the owner of th
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Final
 
 from sequencer.daemon.clock import pulse, ticks
 from sequencer.daemon.state import Household
+from sequencer.daemon.telling import Note
 from sequencer.daemon.vitals import MINDING, Heart
-from sequencer.store import agenda, announcements, mailboxes
+from sequencer.store import agenda, announcements
 from sequencer.store.announcements import SHARE, WAKE, Ear
 from sequencer.store.database import PostgresServer
 
@@ -41,16 +41,15 @@ async def mind_database(daemon: Household) -> None:
             continue
         daemon.look.clear()
         looked_at = ticks()
-        with suppress(Exception):
+        try:
             async with daemon.live.database.read() as conn:
                 earliest = await agenda.next_wakes(conn, daemon.stations)
-                halted = [name for name, station in daemon.stations.items() if station.standing.halts]
-                reopened = [row.name for row in await mailboxes.some(conn, halted) if not row.halts] if halted else []
-            for name in reopened:
-                daemon.stations[name].wake.set()
-            for name, wake_at in earliest.items():
-                if (station := daemon.stations.get(name)) is not None:
-                    station.look_by(wake_at)
+        except Exception as error:  # the leases tell when the database is away; the next look comes soon
+            daemon.tell(Note("debug", "", f"the look for changes failed: {type(error).__name__}: {error}", "look"))
+            continue
+        for name, wake_at in earliest.items():
+            if (station := daemon.stations.get(name)) is not None:
+                station.look_by(wake_at)
 
 
 async def mind_announcements(daemon: Household) -> None:

@@ -53,7 +53,7 @@ def each_of(conn: AsyncConnection, names: Collection[str]) -> ColumnElement[str]
     if conn.dialect.name == "sqlite":
         column = func.json_each(dump_json(list(names))).table_valued("value").c.value
     else:
-        column = func.unnest(literal(_cleaned(names), ARRAY(Text()))).table_valued("value").c.value
+        column = func.unnest(literal(_cleaned(names), ARRAY(Text()))).column_valued("each_name")
     return column
 
 
