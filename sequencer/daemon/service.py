@@ -55,7 +55,8 @@ class Service:
         if not self.address:
             return
         await vitals.standing.wait()
-        self.tell("READY=1", self._status(vitals))
+        self._said = self._status(vitals)
+        self.tell("READY=1", self._said)
         every = self.watchdog / 2 if self.watchdog else STATUS_EVERY
         while not stop.is_set():
             status = self._status(vitals)
