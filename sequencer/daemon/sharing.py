@@ -40,6 +40,9 @@ RENEWALS: Final = 5
 CERTAIN: Final = 0.8
 """The part of a lease during which messages may be begun under it."""
 
+PATIENCE: Final = 0.2
+"""The part of a lease in which the database has to answer; else it is asked anew, on another connection."""
+
 STOP_WITHIN: Final = 10.0
 """Seconds in which the message in hand is finished; what is not done by then is cut off, and in doubt."""
 
@@ -99,7 +102,7 @@ async def _round(daemon: Household, memory: _Memory) -> None:
     patient = began < memory.patient_until
     ended = _ended(daemon)
     leases = {name: station.lease for name, station in daemon.stations.items() if not station.lost}
-    with daemon.keeper.within(daemon.lease / 3):
+    with daemon.keeper.within(daemon.lease * PATIENCE):
         async with daemon.keeper.begin() as conn:
             kept = await mailboxes.renew_many(conn, leases, daemon.me.name, daemon.lease)
             await mailboxes.release_many(conn, ended, daemon.me.name)
@@ -258,7 +261,7 @@ async def leave(daemon: Household) -> None:
 async def _free(daemon: Household, ended: Mapping[str, int], *, leaving: bool = False) -> None:
     """Give these back and keep the others. Where the database is away, the leases run out by themselves."""
     kept = {name: station.lease for name, station in daemon.stations.items() if not station.lost}
-    with suppress(Exception), daemon.keeper.within(daemon.lease / 3):
+    with suppress(Exception), daemon.keeper.within(daemon.lease * PATIENCE):
         async with daemon.keeper.begin() as conn:
             await mailboxes.release_many(conn, ended, daemon.me.name)
             await mailboxes.renew_many(conn, kept, daemon.me.name, daemon.lease)
@@ -301,7 +304,7 @@ async def _renew_forever(daemon: Household) -> None:
         await pulse(daemon.stop, daemon.lease / RENEWALS)
         began = boot_ticks()
         leases = {name: station.lease for name, station in daemon.stations.items() if not station.lost}
-        with suppress(Exception), daemon.keeper.within(daemon.lease / 3):
+        with suppress(Exception), daemon.keeper.within(daemon.lease * PATIENCE):
             async with daemon.keeper.begin() as conn:
                 kept = await mailboxes.renew_many(conn, leases, daemon.me.name, daemon.lease)
             _note_kept(daemon, kept, _certain(daemon, began))

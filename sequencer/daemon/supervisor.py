@@ -21,7 +21,7 @@ from sequencer.daemon.listening import mind_announcements, mind_database
 from sequencer.daemon.messenger import mind_alerts
 from sequencer.daemon.reloading import mind_files
 from sequencer.daemon.service import Service
-from sequencer.daemon.sharing import LEASE_SECONDS, leave, mind_leases, work_once_for_all
+from sequencer.daemon.sharing import LEASE_SECONDS, PATIENCE, leave, mind_leases, work_once_for_all
 from sequencer.daemon.state import Household, cancel
 from sequencer.daemon.telling import Note, Told, veiled
 from sequencer.daemon.veil import Veil
@@ -77,8 +77,12 @@ async def run(
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         vitals = Vitals(live, clock, owner, clock.now())
         told = _heard(vitals, tell, veil)
-        keeper = await _keeper(live)
-        lease = lease or (LEASE_SECONDS if keeper is not live.database else FILE_LEASE_SECONDS)
+        lease = lease or (FILE_LEASE_SECONDS if live.database.dialect == "sqlite" else LEASE_SECONDS)
+        try:
+            keeper = await _keeper(live, lease)
+        except CannotOpen as error:
+            await live.database.close()
+            return Unusable(reason=str(error))
         stop = stop or asyncio.Event()
         daemon = Household(live, folder, environ, clock, told, stop, poll, vitals, lease, keeper, veil)
         try:
@@ -103,11 +107,11 @@ def _heard(vitals: Vitals, tell: Callable[[Told], None], veil: Veil) -> Callable
     return told
 
 
-async def _keeper(live: Live) -> Database:
-    """Connections for the leases alone: they must not wait until a worker lets one go."""
+async def _keeper(live: Live, lease: float) -> Database:
+    """A connection for the leases alone: they must not wait until a worker lets one go."""
     if live.database.dialect == "sqlite":
         return live.database
-    return await Database.open(live.workspace.database_url, connections=1)
+    return await Database.open(live.workspace.database_url, keeper=lease * PATIENCE)
 
 
 def _claim(workspace: Workspace) -> Claim | Unusable:

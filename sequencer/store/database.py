@@ -119,17 +119,18 @@ class Database:
     _lines: WeakSet[Any] = field(default_factory=WeakSet, repr=False)
 
     @staticmethod
-    async def open(url: str, *, patient: bool = False, connections: int = CONNECTIONS) -> Database:
+    async def open(url: str, *, patient: bool = False, keeper: float | None = None) -> Database:
         """Connect, creating an SQLite file and its folder (readable by this user only) when they are not there.
 
         The tables are made by `migrate.upgrade`. With `patient`, a statement may take as long as it needs, on
-        PostgreSQL too; there, up to `connections` are used at once. Raises CannotOpen.
+        PostgreSQL too. With `keeper`, it is for one task that must not wait for others: one connection to PostgreSQL,
+        which is made, and answers, within so many seconds or not at all. Raises CannotOpen.
         """
         match locate(url):
             case SqliteFile() as location:
                 database = _open_sqlite(location)
             case PostgresServer() as location:
-                database = _open_postgresql(location, None if patient else SILENT_SECONDS, connections)
+                database = _open_postgresql(location, None if patient else keeper or SILENT_SECONDS, keeper)
         try:
             async with database.read() as conn:
                 await conn.execute(text("SELECT 1"))
@@ -248,7 +249,7 @@ def _sqlite_engine(path: Path, begin: str, pragmas: Mapping[str, str], connectio
     return engine
 
 
-def _open_postgresql(location: PostgresServer, silent: float | None, connections: int) -> Database:
+def _open_postgresql(location: PostgresServer, silent: float | None, keeper: float | None) -> Database:
     try:
         import asyncpg  # an extra: SQLite needs no driver
     except ImportError:
@@ -262,7 +263,7 @@ def _open_postgresql(location: PostgresServer, silent: float | None, connections
 
     async def connect() -> Any:
         line = await asyncpg.connect(
-            location.dsn, timeout=CONNECT_SECONDS, command_timeout=silent, server_settings=settings
+            location.dsn, timeout=keeper or CONNECT_SECONDS, command_timeout=silent, server_settings=settings
         )
         lines.add(line)
         return line
@@ -270,8 +271,8 @@ def _open_postgresql(location: PostgresServer, silent: float | None, connections
     writer = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
-        pool_size=(connections + 1) // 2,
-        max_overflow=connections // 2,
+        pool_size=CONNECTIONS // 2 if keeper is None else 1,
+        max_overflow=CONNECTIONS // 2 if keeper is None else 0,
         pool_pre_ping=True,  # a restarted server costs a new connection, not an error
         json_serializer=dump_json,
         hide_parameters=True,

@@ -131,6 +131,7 @@ def _task(n: int) -> dict[str, Any]:
 QUERIES: dict[str, Query] = {
     "due": lambda conn: agenda.due(conn, MAILBOX, NOW, 100),
     "next wake": lambda conn: agenda.next_wake(conn, MAILBOX),
+    "next wakes": lambda conn: agenda.next_wakes(conn, [MAILBOX, "jane"]),
     "wake": lambda conn: agenda.wake(conn, [1, 2, 3], NOW),
     "wake held": lambda conn: agenda.wake_held(conn, MAILBOX, NOW, reason="held"),
     "wake sequence": lambda conn: agenda.wake_sequence(conn, "nothing", NOW),
