@@ -75,7 +75,14 @@ class Late:
     accepting: bool = True
 
 
-Action = Say | Drop | Stall | Late
+@dataclass(frozen=True)
+class Until:
+    """Answer as always, but not before something has happened. At `end` the message is accepted before the wait."""
+
+    event: asyncio.Event
+
+
+Action = Say | Drop | Stall | Late | Until
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,7 @@ class AcceptedMail:
     recipients: tuple[str, ...]
     data: bytes
     login: str
+    began: float = 0.0  # when DATA was said, on the loop's clock
 
 
 class SmtpPeer:
@@ -201,9 +209,9 @@ class _Handler:
         content = envelope.content
         assert isinstance(content, bytes)
         login = session.auth_data.login.decode() if isinstance(session.auth_data, LoginPassword) else ""
-        mail = AcceptedMail(envelope.mail_from or "", tuple(envelope.rcpt_tos), content, login)
+        mail = AcceptedMail(envelope.mail_from or "", tuple(envelope.rcpt_tos), content, login, server.began)
         action = self._peer.take("end")
-        if isinstance(action, Late):
+        if isinstance(action, Late | Until):
             self._peer.reached["end"].set()
         match action:
             case Say(reply) if not reply.startswith("2"):
@@ -220,6 +228,8 @@ class _Handler:
         self._peer.accepted.append(mail)
         if isinstance(action, Late):
             await pulse(asyncio.Event(), action.seconds if action.accepting else 0)
+        elif isinstance(action, Until):
+            await action.event.wait()
         elif action is not None:
             await server.perform("end", action)
         server.phase = "accepted"
@@ -241,6 +251,7 @@ class _Handler:
 
 class _Connection(SMTP):
     phase: Phase
+    began = 0.0
 
     def __init__(self, peer: SmtpPeer) -> None:
         self._peer = peer
@@ -292,15 +303,15 @@ class _Connection(SMTP):
                 self._writer.close()
             case Drop():
                 self.cut()
-            case Stall() | Late():
+            case Stall() | Late() | Until():
                 pass
         await asyncio.Event().wait()  # until the end of the connection cancels this
 
     async def push(self, status: Any) -> None:
         action = self._peer.take(self.phase) if self.phase not in ("end", "accepted") else None
-        if isinstance(action, Late):
+        if isinstance(action, Late | Until):
             self._peer.reached[self.phase].set()
-            await pulse(asyncio.Event(), action.seconds)
+            await (pulse(asyncio.Event(), action.seconds) if isinstance(action, Late) else action.event.wait())
         elif action is not None:
             await self.perform(self.phase, action)
         await super().push(status)
@@ -338,6 +349,7 @@ class _Connection(SMTP):
         await self._in("rcpt", "RCPT", super().smtp_RCPT, arg)
 
     async def smtp_DATA(self, arg: Any) -> None:  # noqa: N802
+        self.began = asyncio.get_running_loop().time()
         await self._in("data", "DATA", super().smtp_DATA, arg)
 
     async def smtp_RSET(self, arg: Any) -> None:  # noqa: N802

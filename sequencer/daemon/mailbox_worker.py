@@ -45,6 +45,9 @@ READ_AGAIN: Final = 2.0
 """Seconds of real time for which a reading of the inbox is good to send by; after that, or when something is announced,
 it is read once more before the next messages leave. Of the folders, only the inbox itself announces anything."""
 
+LOOKS: Final = 3
+"""Readings in a row before messages leave, while more and more mail is announced; then the next turn goes on."""
+
 UNCERTAIN: Final = 1.0
 """Seconds between two looks whether a lease that may have run out has been renewed."""
 
@@ -278,7 +281,12 @@ async def _fresh(station: Station, mailbox: Mailbox) -> bool:
     age = asyncio.get_running_loop().time() - station.read_at
     if age < READ_AGAIN and not station.news.is_set():
         return True
-    return await _read(station, mailbox, station.clock.now())
+    for _ in range(LOOKS):
+        if not await _read(station, mailbox, station.clock.now()):
+            return False
+        if not station.news.is_set():  # nothing came while we read
+            return True
+    return False
 
 
 async def _inbox_line(station: Station, mailbox: Mailbox, now: datetime) -> ImapLine | None:
