@@ -28,7 +28,8 @@ def free_port() -> int:
 def listen_on(folder: Path, port: int) -> None:
     """Write `web:` into the workspace."""
     config = folder / "config.yaml"
-    config.write_text(f"{config.read_text()}web: {{listen: 127.0.0.1:{port}}}\n")
+    without = config.read_text().partition("web: ")[0]
+    config.write_text(f"{without}web: {{listen: 127.0.0.1:{port}}}\n")
 
 
 @asynccontextmanager
@@ -45,9 +46,9 @@ async def watched(house: House) -> AsyncIterator[tuple[httpx.AsyncClient, Vitals
             yield refusal
 
     daemon = asyncio.create_task(supervisor.run(house.folder, ENVIRON, house.clock, house.ear, stop, beside=beside))
+    daemon.add_done_callback(lambda _: found.cancel())  # it could not start
     try:
         async with asyncio.timeout(PATIENCE):
-            await asyncio.wait([daemon, found], return_when=asyncio.FIRST_COMPLETED)
             vitals = await found
             await vitals.standing.wait()
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
