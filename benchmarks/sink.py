@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import multiprocessing.connection
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Sink(asyncio.Protocol):
@@ -24,6 +27,8 @@ class Sink(asyncio.Protocol):
                 return
             self._buffer = rest
             self._transport.write(self._answer(line))
+            if line[:4].upper() == b"QUIT":
+                self._transport.close()
 
     def _answer(self, line: bytes) -> bytes:
         if self._body:
@@ -42,8 +47,22 @@ def serve(ready: multiprocessing.connection.Connection) -> None:
     """The sink's process: tells its port, and serves until it is ended."""
 
     async def run() -> None:
-        server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0, backlog=1000)
         ready.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
     asyncio.run(run())
+
+
+@contextmanager
+def running() -> Iterator[int]:
+    """A sink in a process of its own, for as long as the block lasts; its port."""
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)
+    process.start()
+    try:
+        port: int = ours.recv()
+        yield port
+    finally:
+        process.terminate()
+        process.join()
