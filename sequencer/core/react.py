@@ -26,6 +26,7 @@ from sequencer.core.model import (
     Sequence,
     Snooze,
     Span,
+    Status,
     Stop,
     Suppress,
     Unit,
@@ -59,6 +60,9 @@ AWAY_WITHOUT_A_DATE: Final = Span(5, Unit.BUSINESS_DAYS)
 SOFT_BOUNCE_RETRY: Final = Span(1, Unit.BUSINESS_DAYS)
 MOST_RETURNS: Final = 3
 
+_GOES_ON: Final = (e.Branched, e.Snoozed, e.Moved)
+"""What leads to further messages by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -90,8 +94,11 @@ def react(
     calendar: Calendar,
     now: datetime,
     earlier: Sequence | None = None,
+    *,
+    corrected: bool = False,
 ) -> tuple[e.Event, ...]:
-    """The events that follow a `Replied` or `NoticeReceived`. After the end, every human reply reopens as paused.
+    """The events that follow a `Replied` or `NoticeReceived`. After the end, every human reply reopens as paused; and
+    what is paused stays so until a person decides, unless that is what they just did (`corrected`).
 
     `earlier` is the definition that the enrollment's place comes from, when that is not the live one.
     """
@@ -105,7 +112,8 @@ def react(
     stand, _ = locate(sequence, enrollment.position, earlier, enrollment.taken)
     placed = replace(enrollment, position=stand) if earlier is not None else enrollment
     event = _event_of(reaction, sequence, placed, heard, calendar, now)
-    if allowed(enrollment, type(event)):
+    waits = enrollment.status is Status.PAUSED and not corrected and isinstance(event, _GOES_ON)
+    if allowed(enrollment, type(event)) and not waits:
         return (event,)
     return (e.Paused(at=now, reason=_paused_by(heard)),)
 

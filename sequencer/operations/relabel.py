@@ -247,7 +247,8 @@ def _turns(case: _Case, effect: Effect, present: Enrollment) -> tuple[e.Event, .
     if present.status.ended and effect.stands and not effect.before.status.ended:
         opened = (e.Paused(at=case.now, reason=case.reason),)  # this message had ended it
     base = fold(present, opened)
-    return (*opened, *react(case.plan, base, case.heard, _calendar(case, present), case.now))
+    turns = react(case.plan, base, case.heard, _calendar(case, present), case.now, corrected=True)
+    return (*opened, *turns)
 
 
 def _of_another(case: _Case, effect: Effect, present: Enrollment) -> tuple[e.Event, ...]:

@@ -391,6 +391,17 @@ def test_a_late_reply_reopens_as_paused() -> None:
     assert react(QUOTE, ended, Heard("out_of_office"), ANY_TIME, MONDAY + DAY) == ()
 
 
+@pytest.mark.parametrize("heard", [Heard("not_now"), Heard("not_interested"), Heard("reply", "cost")])
+def test_what_is_paused_stays_so_until_a_person_decides(heard: Heard) -> None:
+    paused = evolve(enrolled(), e.Paused(at=MONDAY, reason="by hand"))
+    (event,) = react(QUOTE, paused, heard, ANY_TIME, MONDAY + DAY)
+    assert isinstance(event, e.Paused)
+    (corrected,) = react(QUOTE, paused, heard, ANY_TIME, MONDAY + DAY, corrected=True)
+    assert not isinstance(corrected, e.Paused)
+    (unwanted,) = react(QUOTE, paused, Heard("unsubscribe"), ANY_TIME, MONDAY + DAY)
+    assert isinstance(unwanted, e.Stopped)
+
+
 def test_a_day_already_past_does_not_snooze_into_the_past() -> None:
     (event,) = react(QUOTE, enrolled(), Heard("not_now", date=(MONDAY - 9 * DAY).date()), ANY_TIME, MONDAY)
     assert isinstance(event, e.Snoozed)
