@@ -43,9 +43,9 @@ def _contact_mistakes(draft: Draft, config: Config) -> Iterator[Problem]:
         message = "contacts without a zone of their own are taken to live by UTC"
         yield document.problem(("contacts",), "no-timezone", message, hint, severity="warning")
     yield from _notify_mistakes(draft, config)
-    if ("web",) in document.keys:
-        message = "`web` does nothing in this version; `sequencer threads` tells who answered"
-        yield document.problem(("web",), "not-yet", message, "leave it out", key=True, severity="warning")
+    if ("web", "base_url") in document.keys:
+        message = "`base_url` does nothing in this version: the rep's desk is not there yet"
+        yield document.problem(("web", "base_url"), "not-yet", message, "leave it out", key=True, severity="warning")
     for key, value in (("name", config.company.name), ("address", config.company.address)):
         if not value.strip():
             message = f"the {key} of your company is empty; every mail must show it"

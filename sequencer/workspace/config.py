@@ -106,7 +106,7 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """The rep's desk. `base_url` has no slash at its end, and is empty when the desk is not public."""
+    """The listener. `base_url` has no slash at its end, and is empty when the rep's desk is not public."""
 
     listen: str
     base_url: str = ""

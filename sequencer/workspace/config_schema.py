@@ -424,11 +424,13 @@ Breakers = Annotated[BreakersFile, Shorthand(_breakers_off, {"const": OFF})]
 
 
 class WebFile(Strict):
-    """The rep's desk."""
+    """The listener of the daemon: its health and metrics, and later the rep's desk."""
 
-    listen: Listen = Field("127.0.0.1:8025", description="The address and port on which the desk listens.")
+    listen: Listen = Field(
+        "127.0.0.1:8025", description="The address and port of /healthz, /readyz and /metrics (default 127.0.0.1:8025)."
+    )
     base_url: Url | None = Field(
-        None, description="The public address of the desk; with it, unsubscribing takes one click."
+        None, description="The public address of the rep's desk, once it is there. Not used yet."
     )
 
 
@@ -467,7 +469,9 @@ class ConfigFile(Strict):
     breakers: Breakers = Field(
         BreakersFile(), description="When a mailbox stops itself; or off, which keeps none of the breakers."
     )
-    web: WebFile | None = Field(None, description="The rep's desk in the browser. Not used yet.")
+    web: WebFile | None = Field(
+        None, description="Where the daemon shows its health and metrics over HTTP; without it, nowhere."
+    )
     reader: ReaderFile | None = Field(
         None, description="A second opinion on what people write; without it the rules alone read the inbox."
     )

@@ -382,11 +382,11 @@ def test_what_nobody_can_be_told_at_is_named_without_being_repeated(tmp_path: Pa
 
 
 def test_keys_that_do_nothing_yet_say_so(tmp_path: Path) -> None:
-    config = CONFIG + "web: {listen: 127.0.0.1:8025}\n"
+    config = CONFIG + "web:\n  listen: 127.0.0.1:8025\n  base_url: https://follow.example.com\n"
     found = problems_of(write_workspace(tmp_path, config=config))
     lines = config.split("\n")
     assert [(p.line, p.severity, p.code) for p in found] == [
-        (lines.index("web: {listen: 127.0.0.1:8025}") + 1, "warning", "not-yet"),
+        (lines.index("  base_url: https://follow.example.com") + 1, "warning", "not-yet"),
     ]
 
 
