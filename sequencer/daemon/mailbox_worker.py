@@ -405,7 +405,7 @@ def lose(station: Station) -> None:
     if not station.lost:
         station.lost = True
         station.wake.set()
-        station.tell(Note("warning", station.name, "another sequencer has taken over this mailbox"))
+        station.tell(Note("warning", station.name, "another sequencer has taken over this mailbox", "lease_lost"))
 
 
 # Trouble ---------------------------------------------------------------------------------------------

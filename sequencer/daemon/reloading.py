@@ -25,7 +25,8 @@ async def mind_files(daemon: Household) -> None:
         try:
             await _reload(daemon)
         except Exception as error:
-            daemon.tell(Note("error", "", f"the change could not be applied: {type(error).__name__}: {error}"))
+            why = f"the change could not be applied: {type(error).__name__}: {error}"
+            daemon.tell(Note("error", "", why, "reload_failed"))
 
 
 def _is_workspace_file(_change: object, path: str) -> bool:
@@ -40,29 +41,35 @@ async def _reload(daemon: Household) -> None:
     loaded = await asyncio.to_thread(load, daemon.folder, daemon.environ)
     before, daemon.refused = daemon.refused, loaded.workspace is None
     if loaded.workspace is None:
-        daemon.tell(Note("warning", "", "the change is not applied, the last good version stays in force:"))
+        why = "the change is not applied, the last good version stays in force:"
+        daemon.tell(Note("warning", "", why, "reload_refused"))
         for problem in loaded.problems:
             if problem.severity == "error":
                 place = f"{problem.file}:{problem.line}:{problem.column}"
-                daemon.tell(Note("warning", "", f"{place}: {problem.message} ({problem.hint})"))
+                daemon.tell(Note("warning", "", f"{place}: {problem.message} ({problem.hint})", "mistake"))
         return
     old, new = daemon.live.workspace, loaded.workspace
     if new.config.database != old.config.database:
-        daemon.tell(Note("warning", "", "the database is another one now: restart the sequencer to use it"))
+        why = "the database is another one now: restart the sequencer to use it"
+        daemon.tell(Note("warning", "", why, "restart_needed"))
         return
     if _meaning(new) == _meaning(old):
         if before:
-            daemon.tell(Note("info", "", "the files are right again, and mean what is in force"))
+            daemon.tell(Note("info", "", "the files are right again, and mean what is in force", "reload_unneeded"))
         return
     if new.config.apply == "manual":
-        daemon.tell(Note("info", "", "the files have changed; `apply: manual`: restart the sequencer to apply them"))
+        why = "the files have changed; `apply: manual`: restart the sequencer to apply them"
+        daemon.tell(Note("info", "", why, "restart_needed"))
         return
     daemon.veil.learn(new.config)
     changed = await adopt(daemon.live, new, daemon.clock.now())
     what = f"changed: {', '.join(changed)}" if changed else "no sequence changed its meaning"
-    daemon.tell(Note("info", "", f"the saved change is in force; {what}"))
+    daemon.tell(Note("info", "", f"the saved change is in force; {what}", "reloaded"))
+    if new.config.web != old.config.web:
+        daemon.tell(Note("warning", "", "`web` is another one now: restart the sequencer to use it", "restart_needed"))
     for name in sorted(old.sequences.keys() - new.sequences.keys()):
-        daemon.tell(Note("warning", "", f"sequences/{name}.yaml is gone: whoever is in it is held until it is back"))
+        why = f"sequences/{name}.yaml is gone: whoever is in it is held until it is back"
+        daemon.tell(Note("warning", "", why, "sequence_gone"))
     for station in daemon.stations.values():
         station.wake.set()
     daemon.round.set()  # there may be other mailboxes now

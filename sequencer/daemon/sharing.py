@@ -89,7 +89,7 @@ async def mind_leases(daemon: Household) -> None:
             daemon.vitals.standing.set()
         except Exception as error:  # a database that is away for a moment must not end the daemon
             why = getattr(error, "orig", None) or type(error).__name__
-            daemon.tell(Note("error", "", f"the leases could not be kept, trying again: {why}"))
+            daemon.tell(Note("error", "", f"the leases could not be kept, trying again: {why}", "leases_late"))
         if await pulse(daemon.round, daemon.lease / RENEWALS):
             await pulse(daemon.stop, GATHER)
 
@@ -180,7 +180,8 @@ def _hand_back(daemon: Household, parts: tuple[Part, ...]) -> None:
         _let_go(daemon.stations[name])
     if over:
         number = "1 mailbox" if len(over) == 1 else f"{len(over)} mailboxes"
-        daemon.tell(Note("info", "", f"handing {number} over to another sequencer: {', '.join(over)}"))
+        whose = f"handing {number} over to another sequencer: {', '.join(over)}"
+        daemon.tell(Note("info", "", whose, "handed_over"))
 
 
 def _let_go(station: Station) -> None:
