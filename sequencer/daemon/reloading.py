@@ -4,20 +4,47 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Final
 
 from watchfiles import awatch
 
+from sequencer.daemon.clock import pulse
 from sequencer.daemon.state import Household
 from sequencer.daemon.telling import Note
 from sequencer.daemon.vitals import MINDING, Heart
 from sequencer.operations.adopt import adopt
 from sequencer.workspace.workspace import Workspace, load
 
+POLL_FILES: Final = 3.0
+"""Seconds between two looks at the files where the system cannot tell of changes."""
+
 
 async def mind_files(daemon: Household) -> None:
     """Put a saved change in force when it checks clean; otherwise the last good version stays."""
     heart = daemon.vitals.minders["the files"] = Heart(MINDING)
-    seen = awatch(daemon.folder, stop_event=daemon.stop, watch_filter=_is_workspace_file, yield_on_timeout=True)
+    polling = False
+    while not daemon.stop.is_set():
+        try:
+            await _watch(daemon, heart, polling)
+        except OSError as error:  # the machine's limit of watched files, for example
+            if not polling:
+                why = f"the files cannot be watched, and are looked at every {POLL_FILES:g} s: {error.strerror or error}"
+                daemon.tell(Note("warning", "", why, "watch_failed"))
+            polling = True
+            await pulse(daemon.stop, POLL_FILES)
+            heart.beat(MINDING)
+
+
+async def _watch(daemon: Household, heart: Heart, polling: bool) -> None:
+    seen = awatch(
+        daemon.folder,
+        stop_event=daemon.stop,
+        watch_filter=_is_workspace_file,
+        yield_on_timeout=True,
+        force_polling=polling,
+        poll_delay_ms=int(POLL_FILES * 1000),
+        ignore_permission_denied=True,  # what we may not read is none of our files
+    )
     async for changes in seen:
         heart.beat(MINDING)
         if not changes:
