@@ -26,9 +26,9 @@ async def mind_files(daemon: Household) -> None:
     while not daemon.stop.is_set():
         try:
             await _watch(daemon, heart, polling)
-        except OSError as error:  # the machine's limit of watched files, for example
+        except Exception as error:  # the machine's limit of watched files, for example
             if not polling:
-                why = f"the files cannot be watched, and are looked at every {POLL_FILES:g} s: {error.strerror or error}"
+                why = f"the files cannot be watched, and are looked at every {POLL_FILES:g} s: {error}"
                 daemon.tell(Note("warning", "", why, "watch_failed"))
             polling = True
             await pulse(daemon.stop, POLL_FILES)
