@@ -189,7 +189,7 @@ async def _reopen(live: Live, name: str, now: datetime) -> Reopened | NotStopped
             return NotStopped(name, _standing(row))
         await _let_go_on(conn, name, now)
         load = (await agenda.load(conn, now)).get(name)
-        running = row.lease_until is not None and row.lease_until > now
+        running = name in await mailboxes.owners(conn)
         return Reopened(mailbox, row.reason, load.due + load.held if load is not None else 0, running)
 
 
