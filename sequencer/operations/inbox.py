@@ -7,11 +7,13 @@ the end of every folder.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from sequencer.inbox.parse import parse_mail
 from sequencer.mail.imap_names import Folder, folder_for
 from sequencer.mail.incoming import FolderState, Head, Incoming, NoFolder, NoMessage
 from sequencer.operations.happenings import Happening
@@ -100,8 +102,13 @@ async def read_inbox(
     """
     result = InboxRead(missing=list(watched.missing))
     sent = (watched.sent,) if watched.sent and watched.sent not in watched.incoming else ()
-    for folder in (*sent, *watched.incoming):  # our own copies first: they tell what the answers are about
-        await _read_folder(_Place(live, mailbox, line, watched, folder, now, result, got_on))
+    # Our own copies first: they tell what the answers are about.
+    places = [
+        _Place(live, mailbox, line, watched, folder, now, result, got_on) for folder in (*sent, *watched.incoming)
+    ]
+    async with live.database.read() as conn:
+        restored = await mailboxes.is_copy(conn, mailbox.name)
+    await (_read_in_order(places) if restored else _read_one_by_one(places))
     if not result.missing:
         async with live.database.begin() as conn:
             await mailboxes.set_inbox_read(conn, mailbox.name, now)
@@ -122,23 +129,85 @@ class _Place:
     got_on: Callable[[], None]
 
 
-async def _read_folder(place: _Place) -> None:
-    live, line, folder, now = place.live, place.line, place.folder, place.now
-    state = await line.examine(folder)
+@dataclass(slots=True)
+class _Folder:
+    """A folder whose new messages are known by their UIDs, and where its reading had come to."""
+
+    place: _Place
+    state: FolderState
+    cursor: Cursor | None
+    uids: tuple[int, ...]
+
+
+async def _read_one_by_one(places: Sequence[_Place]) -> None:
+    for place in places:
+        folder = await _opened(place)
+        if folder is None:
+            continue
+        for some in _slices(folder.uids):
+            for head in await place.line.heads(place.folder, some):
+                place.got_on()
+                await _take_in(place, head, folder.state.uidvalidity)
+        await _read_to_its_end(folder)
+
+
+async def _opened(place: _Place) -> _Folder | None:
+    state = await place.line.examine(place.folder)
     if isinstance(state, NoFolder):
-        place.result.missing.append(folder)
-        return
-    async with live.database.read() as conn:
-        cursor = await mailboxes.cursor(conn, place.mailbox.name, folder)
-    uids = await _new_uids(place, state, cursor)
-    for some in _slices(uids):
-        for head in await line.heads(folder, some):
-            place.got_on()
-            await _take_in(place, head, state.uidvalidity)
+        place.result.missing.append(place.folder)
+        return None
+    async with place.live.database.read() as conn:
+        cursor = await mailboxes.cursor(conn, place.mailbox.name, place.folder)
+    return _Folder(place, state, cursor, await _new_uids(place, state, cursor))
+
+
+async def _read_to_its_end(folder: _Folder) -> None:
+    place, state, cursor, uids = folder.place, folder.state, folder.cursor, folder.uids
     end = max([state.uidnext - 1, *uids, cursor.last_uid if _same(cursor, state) and cursor else 0])
     if cursor is None or uids or not _same(cursor, state) or end != cursor.last_uid:
-        async with live.database.begin() as conn:
-            await mailboxes.set_cursor(conn, place.mailbox.name, folder, Cursor(state.uidvalidity, end, now))
+        async with place.live.database.begin() as conn:
+            now = place.now
+            await mailboxes.set_cursor(conn, place.mailbox.name, place.folder, Cursor(state.uidvalidity, end, now))
+
+
+async def _read_in_order(places: Sequence[_Place]) -> None:
+    """All folders as one, in the order of time. A restored database is told anew what happened since it was copied;
+    an answer before the message that it answers, or the other way round, would lead the plan elsewhere."""
+    unread: list[tuple[_Folder, deque[_Letter]]] = []
+    for place in places:
+        folder = await _opened(place)
+        if folder is not None:
+            heads = [head for some in _slices(folder.uids) for head in await place.line.heads(place.folder, some)]
+            unread.append((folder, deque(_letter(place, head) for head in heads)))
+    while queues := [(folder, letters) for folder, letters in unread if letters]:
+        coming = {letter.message_id for _, letters in queues for letter in letters}
+        folder, letters = min(queues, key=lambda queue: queue[1][0].turn(coming))
+        folder.place.got_on()
+        await _take_in(folder.place, letters.popleft().head, folder.state.uidvalidity)
+    for folder, _ in unread:
+        await _read_to_its_end(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """A message that is still to be taken in, by its head."""
+
+    head: Head
+    at: datetime
+    in_sent: bool
+    message_id: str
+    refers_to: frozenset[str]
+
+    def turn(self, coming: Collection[str]) -> tuple[bool, datetime, bool]:
+        """Nobody is answered before they have written, whatever the clocks of two servers say."""
+        return not self.refers_to.isdisjoint(coming), self.at, self.in_sent
+
+
+def _letter(place: _Place, head: Head) -> _Letter:
+    mail = parse_mail(head.header)
+    refers_to = frozenset((*mail.in_reply_to, *mail.references)) - {mail.message_id}
+    in_sent = place.folder == place.watched.sent
+    return _Letter(head, head.received_at or place.now, in_sent, mail.message_id, refers_to)
 
 
 async def _new_uids(place: _Place, state: FolderState, cursor: Cursor | None) -> tuple[int, ...]:

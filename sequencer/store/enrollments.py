@@ -409,6 +409,12 @@ async def open_at_domain(conn: AsyncConnection, domain: str) -> list[Enrollment]
     return [standing_of(row).enrollment for row in found]
 
 
+async def open_of_mailbox(conn: AsyncConnection, mailbox: str) -> list[Enrollment]:
+    """The enrollments of a mailbox that have not ended, in the order of their ids."""
+    found = await conn.execute(select(*STANDING).where(_t.mailbox == mailbox, _IS_OPEN).order_by(_t.id))
+    return [standing_of(row).enrollment for row in found]
+
+
 async def oldest_open(conn: AsyncConnection, mailbox: str) -> datetime | None:
     """When the oldest of a mailbox's enrollments that have not ended began, or None when there is none."""
     began: datetime | None = await conn.scalar(

@@ -355,7 +355,7 @@ def _imap(file: MailboxFile, provider: Provider | None, folder: Path) -> ImapAcc
         username=username,
         password=password,
         folders=own.folders or (provider.folders if provider is not None else FOLDERS),
-        sent=own.sent or (provider.sent if provider is not None else SENT),
+        sent=None if own.sent == OFF else own.sent or (provider.sent if provider is not None else SENT),
         ca_file=str(folder / own.ca_file) if own.ca_file else "",
     )
 

@@ -337,7 +337,8 @@ class ImapFile(Strict):
     )
     sent: str | None = Field(
         None,
-        description="The folder for copies of what was sent. Left out: \\Sent, the folder that the server marks so.",
+        description="The folder for copies of what was sent. Left out: \\Sent, the folder that the server marks so. "
+        "off: none are kept, and after a restore nobody can tell what had left.",
     )
 
 

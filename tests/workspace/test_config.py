@@ -81,6 +81,7 @@ def test_what_is_spelled_out_takes_precedence_over_the_provider() -> None:
     assert (mark.smtp.host, mark.smtp.port, mark.smtp.username) == ("other.example", 587, "m")
     assert (mark.imap.host, mark.imap.folders, mark.imap.sent) == ("imap.gmail.com", ("INBOX",), "Gesendet")
     assert mark.fills_sent is False
+    assert config_of(text.replace("sent: Gesendet", "sent: off")).mailboxes["mark"].imap.sent is None
 
 
 def test_a_server_on_this_machine_needs_neither_tls_nor_smtp_login() -> None:

@@ -1,0 +1,295 @@
+"""Backup and restore: a copy of the live database, and the way back to one.
+
+A copy says of itself that it is one. Whoever works with it first finds out what has left since it was made
+(`operations/restored.py`), and its ids go on beyond those that may have been given out since.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from sequencer.operations.history import moment
+from sequencer.operations.record import Refusal
+from sequencer.store import copying, mailboxes, migrate, tables
+from sequencer.store.claim import AlreadyClaimed, claim_file
+from sequencer.store.copying import GAP, CannotCopy, Content, Progress
+from sequencer.store.database import CannotOpen, Database, PostgresServer, SqliteFile, locate
+from sequencer.store.statements import database_clock
+from sequencer.workspace.calendars import zone_of
+from sequencer.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """A copy that was made: where, how many bytes, and the latest that it knows of."""
+
+    file: Path
+    size: int
+    latest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A copy that was put back. `aside` is what was there before; `unproven` are the mailboxes without a Sent folder,
+    of which nobody can tell what has left since the copy was made."""
+
+    latest: datetime | None
+    aside: Path | None
+    unproven: tuple[str, ...]
+
+
+# Backup -------------------------------------------------------------------------------------------
+
+
+def back_up(
+    workspace: Workspace, file: Path, now: datetime, progress: Progress, *, force: bool = False
+) -> BackedUp | Refusal:
+    """Copy the database of a workspace into a file that only this user can read, while a daemon works with it.
+
+    The file appears when it is complete and was read through; one that is there is kept unless `force`.
+    """
+    if file.exists() and not force:
+        return Refusal(f"{file} is there already; choose another name, or --force to replace it")
+    try:
+        location = locate(workspace.database_url)
+        part = _beside(file)
+        content: Content | None
+        try:
+            match location:
+                case SqliteFile():
+                    content = _copy_sqlite(location, part, now, progress)
+                case PostgresServer():
+                    copying.dump(location, part)
+                    content = asyncio.run(_present(workspace.database_url))
+            copying.put_in_place(part, file, replacing=force)
+        finally:
+            _remove(part)
+    except FileExistsError:
+        return Refusal(f"{file} is there already; choose another name, or --force to replace it")
+    except OSError as error:
+        return Refusal(f"cannot write {file}: {error.strerror or error}")
+    except (CannotCopy, CannotOpen) as error:
+        return Refusal(str(error))
+    return BackedUp(file, file.stat().st_size, content.latest if content is not None else None)
+
+
+def _copy_sqlite(location: SqliteFile, part: Path, now: datetime, progress: Progress) -> Content:
+    if not location.path.exists():
+        raise CannotCopy(f"there is no database {location.path} yet")
+    copying.copy_file(location.path, part, progress)
+    asyncio.run(_mark(f"sqlite:///{part.absolute()}", now, {}))
+    copying.as_one_file(part)
+    return copying.look_through(part)
+
+
+async def _mark(url: str, copied_at: datetime, known: Mapping[str, int]) -> None:
+    """Let a copy say when it was made, and leave out the ids that may have been given out since."""
+    await migrate.upgrade(url)
+    database = await Database.open(url)
+    try:
+        async with database.begin() as conn:
+            await mailboxes.mark_copied(conn, copied_at)
+            ids = await copying.last_ids(conn)
+            await copying.leave_out_ids(conn, {name: max(ids[name], known.get(name, 0)) + GAP for name in ids})
+    finally:
+        await database.close()
+
+
+def _beside(file: Path) -> Path:
+    """An empty file for what is not complete yet, which only this user can read."""
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    return part
+
+
+def _remove(part: Path) -> None:
+    for name in (part.name, f"{part.name}-wal", f"{part.name}-shm", f"{part.name}-journal"):
+        part.with_name(name).unlink(missing_ok=True)
+
+
+# Restore ------------------------------------------------------------------------------------------
+
+
+def restore(workspace: Workspace, file: Path, now: datetime, *, force: bool = False) -> Restored | Refusal:
+    """Put a copy in the place of the database, which is kept aside. Refused while a daemon works with it, and without
+    `force` where it knows more than the copy."""
+    if not file.is_file():
+        return Refusal(f"there is no file {file}")
+    try:
+        location = locate(workspace.database_url)
+        match location:
+            case SqliteFile():
+                restored = _restore_sqlite(workspace, location, file, now, force=force)
+            case PostgresServer():
+                restored = _restore_postgresql(workspace, location, file, now, force=force)
+    except OSError as error:
+        return Refusal(f"cannot restore {file}: {error.strerror or error}")
+    except (CannotCopy, CannotOpen) as error:
+        return Refusal(str(error))
+    return restored
+
+
+def _restore_sqlite(
+    workspace: Workspace, location: SqliteFile, file: Path, now: datetime, *, force: bool
+) -> Restored | Refusal:
+    claim = claim_file(workspace.database_url)
+    if isinstance(claim, AlreadyClaimed):
+        other = f" (process {claim.pid})" if claim.pid else ""
+        return Refusal(f"a sequencer{other} is running on this database: stop it first")
+    path, part = location.path, _beside(location.path)
+    try:
+        copy = copying.look_through(file)
+        present, known = _looked_into(path)
+        if (refusal := _knows_more(workspace, present, copy, force=force)) is not None:
+            return refusal
+        copying.copy_file(file, part, lambda done, total: None)
+        asyncio.run(_mark(f"sqlite:///{part.absolute()}", _copied_at(part, copy, now), known))
+        copying.as_one_file(part)
+        aside = _set_aside(path, now)
+        copying.put_in_place(part, path, replacing=True)
+    finally:
+        _remove(part)
+        claim.release()
+    return Restored(copy.latest, aside, _unproven(workspace))
+
+
+def _looked_into(path: Path) -> tuple[Content | None, Mapping[str, int]]:
+    """What the present database knows, and the ids it has given out; nothing of one that cannot be read."""
+    if not path.exists():
+        return None, {}
+    try:
+        return copying.look_through(path), asyncio.run(_last_ids(f"sqlite:///{path}"))
+    except (CannotCopy, CannotOpen, SQLAlchemyError):
+        return None, {}
+
+
+def _copied_at(part: Path, copy: Content, now: datetime) -> datetime:
+    """When a copy was made: it says so itself; else it knows nothing later than this."""
+    return asyncio.run(_said(f"sqlite:///{part.absolute()}")) or copy.latest or now
+
+
+async def _said(url: str) -> datetime | None:
+    await migrate.upgrade(url)
+    database = await Database.open(url)
+    try:
+        async with database.read() as conn:
+            said: datetime | None = await conn.scalar(select(tables.mailboxes.c.copied_at).limit(1))
+            return said
+    finally:
+        await database.close()
+
+
+async def _last_ids(url: str) -> Mapping[str, int]:
+    database = await Database.open(url)
+    try:
+        async with database.read() as conn:
+            return await copying.last_ids(conn)
+    finally:
+        await database.close()
+
+
+def _set_aside(path: Path, now: datetime) -> Path | None:
+    """Keep the present database under another name, with what stands beside it."""
+    aside = path.with_name(f"{path.name}.before-restore-{now:%Y%m%d-%H%M%S}")
+    if not path.exists():
+        return None
+    for tail in ("-wal", "-shm", ""):
+        if (one := path.with_name(path.name + tail)).exists():
+            one.rename(aside.with_name(aside.name + tail))
+    return aside
+
+
+def _restore_postgresql(
+    workspace: Workspace, location: PostgresServer, file: Path, now: datetime, *, force: bool
+) -> Restored | Refusal:
+    url = workspace.database_url
+    copying.listed_in(location, file)
+    if (owner := asyncio.run(_owner(url))) is not None:
+        return Refusal(f"a sequencer ({owner}) is working with this database: stop all of them first")
+    present = asyncio.run(_present(url))
+    if present is not None and not force:
+        return Refusal(
+            f"{location} holds a database already{_until(workspace, present)}; --force to put the copy in its place: "
+            "the present one is kept in a file beside the copy"
+        )
+    aside: Path | None = None
+    known: Mapping[str, int] = {}
+    if present is not None:
+        aside = file.with_name(f"{file.name}.before-restore-{now:%Y%m%d-%H%M%S}")
+        os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        copying.dump(location, aside)
+        known = asyncio.run(_emptied(url))
+    try:
+        copying.load(location, file)
+    except CannotCopy as error:
+        if aside is not None:
+            copying.load(location, aside)
+        raise CannotCopy(f"{error}; everything is as it was before") from None
+    copy = asyncio.run(_present(url))
+    asyncio.run(_mark(url, copy.latest if copy is not None and copy.latest is not None else now, known))
+    return Restored(copy.latest if copy is not None else None, aside, _unproven(workspace))
+
+
+async def _owner(url: str) -> str | None:
+    """A daemon that works with the database right now."""
+    database = await Database.open(url)
+    m = tables.mailboxes.c
+    try:
+        async with database.read() as conn:
+            if await copying.content(conn) is None:
+                return None
+            working = select(m.lease_owner).where(m.lease_until > database_clock(conn)).limit(1)
+            owner: str | None = await conn.scalar(working)
+            return owner
+    finally:
+        await database.close()
+
+
+async def _present(url: str) -> Content | None:
+    database = await Database.open(url)
+    try:
+        async with database.read() as conn:
+            return await copying.content(conn)
+    finally:
+        await database.close()
+
+
+async def _emptied(url: str) -> Mapping[str, int]:
+    database = await Database.open(url)
+    try:
+        async with database.begin() as conn:
+            known = await copying.last_ids(conn)
+            await copying.drop_everything(conn)
+            return known
+    finally:
+        await database.close()
+
+
+def _knows_more(workspace: Workspace, present: Content | None, copy: Content, *, force: bool) -> Refusal | None:
+    if force or present is None or present.latest is None:
+        return None
+    if copy.latest is not None and present.latest <= copy.latest:
+        return None
+    return Refusal(
+        f"the present database knows more than the copy: something{_until(workspace, present)}, the copy"
+        f"{_until(workspace, copy)}; --force to go back all the same: the present one is kept aside"
+    )
+
+
+def _until(workspace: Workspace, content: Content) -> str:
+    if content.latest is None:
+        return " of nothing yet"
+    return f" of {moment(content.latest, zone_of(workspace.config.contacts.timezone))}"
+
+
+def _unproven(workspace: Workspace) -> tuple[str, ...]:
+    return tuple(name for name, mailbox in workspace.config.mailboxes.items() if not mailbox.imap.sent)
