@@ -38,10 +38,8 @@ def applied(en: Enrollment, event: e.Event) -> Enrollment:
             return replace(landed, retry_at=event.retry_at, tries=en.tries + 1) if _stands_there(en) else landed
         case e.Rejected():
             return replace(en, in_flight=None)
-        case e.NotDelivered():
-            return _returned(en, event)
-        case e.Recovered():
-            return _recovered(en, event)
+        case e.NotDelivered() | e.Recovered():
+            return _returned(en, event) if isinstance(event, e.NotDelivered) else _recovered(en, event)
         case e.TaskCreated():
             here = event.position or en.position
             return replace(en, task=OpenTask(event.step, event.kind, event.task, here), position=here)
@@ -144,7 +142,7 @@ def _touched_by_mail(en: Enrollment, event: e.Accepted | e.InDoubt) -> Enrollmen
 
 
 def _recovered(en: Enrollment, event: e.Recovered) -> Enrollment:
-    """A touch that was taken and forgotten. A task that the plan waited for before it was done, then, or passed over."""
+    """A touch that was taken and forgotten. A task that the plan waited for before it was done then, or passed over."""
     moved = event.next != en.position
     sent = replace(
         en,
