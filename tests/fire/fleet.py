@@ -15,11 +15,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sequencer.core import events as e
+from sequencer.daemon.clock import pulse
 from sequencer.operations.contacts import Imported, Wishes, import_file
 from sequencer.operations.live import Live
 from sequencer.operations.opening import opened
-from sequencer.store import attempts
-from sequencer.store.attempts import AttemptState
+from sequencer.store import agenda, attempts, contacts, enrollments
+from sequencer.store.attempts import Attempt, AttemptState
 from tests.clock import PATIENCE
 from tests.daemon.house import TEMPLATES
 from tests.smtp_peer import AcceptedMail
@@ -76,13 +80,12 @@ def people_of(box: Box, number: int) -> list[str]:
     return [f"p{i}@{box.name}-{i}.example" for i in range(number)]
 
 
-async def enroll(folder: Path, box: Box, number: int, now: datetime) -> None:
+async def enroll(live: Live, folder: Path, box: Box, number: int, now: datetime) -> None:
     """Bring in so many people for this mailbox."""
     rows = "".join(f"{email},P\n" for email in people_of(box, number))
     path = folder / f"{box.name}.csv"
     path.write_text(f"email,first_name\n{rows}")
-    async with workspace(folder) as live:
-        assert isinstance(await import_file(live, path, now, Wishes(enroll=box.name)), Imported)
+    assert isinstance(await import_file(live, path, now, Wishes(enroll=box.name)), Imported)
 
 
 @asynccontextmanager
@@ -171,6 +174,16 @@ class Running:
         await self.ends()
 
 
+@asynccontextmanager
+async def running(folder: Path, now: datetime, lease: float | None = None) -> AsyncIterator[Running]:
+    """A daemon that does not outlive the block, whatever happens."""
+    daemon = await Running.start(folder, now, lease)
+    try:
+        yield daemon
+    finally:
+        await daemon.gone()
+
+
 # What came of it --------------------------------------------------------------------------------------
 
 
@@ -179,34 +192,77 @@ def arrivals(mails: Iterable[AcceptedMail]) -> Counter[tuple[str, str]]:
     return Counter((mail.recipients[0], "two" if b"In-Reply-To" in mail.data else "one") for mail in mails)
 
 
+async def quiet(live: Live, boxes: Iterable[Box], now: datetime, *daemons: Running, ended: bool = False) -> None:
+    """Wait until nobody is due at `now` and no message is in the air; with `ended`, until all plans have ended. Where
+    that does not come, the failure shows what `daemons` have said."""
+    names, busy = [box.name for box in boxes], [""]
+    try:
+        async with asyncio.timeout(3 * PATIENCE):
+            while busy:
+                await pulse(asyncio.Event(), 0.1)
+                busy = await _busy(live, names, now, ended=ended)
+    except TimeoutError:
+        said = "\n".join(row["says"] for daemon in daemons for row in daemon.said if row["level"] != "debug")
+        raise AssertionError(f"never quiet: {busy}; what was said:\n{said}") from None
+
+
+async def _busy(live: Live, names: Sequence[str], now: datetime, *, ended: bool) -> list[str]:
+    busy: list[str] = []
+    async with live.database.read() as conn:
+        standing = await enrollments.counts(conn)
+        if ended and (left := sum(number for status, number in standing.items() if not status.ended)):
+            busy.append(f"{left} plans have not ended")
+        for name in names:
+            wake_at = await agenda.next_wake(conn, name)
+            if wake_at is not None and wake_at <= now:
+                busy.append(f"{name}: somebody is due")
+            if await _unfinished(conn, name):
+                busy.append(f"{name}: a message is in the air")
+    return busy
+
+
+async def _unfinished(conn: AsyncConnection, name: str) -> list[Attempt]:
+    return [one for one in await attempts.orphans(conn, name, 1 << 40) if one.state is AttemptState.STARTED]
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Each is a list of (recipient, step): what came twice, what neither came nor stands as in doubt, what is in doubt
-    as far as the database knows. `open` are the attempts without an outcome."""
+    """Each is a list of (recipient, step): what came twice, what is lost without a word, what is in doubt as far as the
+    database knows, what is known never to have left and was not sent again because the plan had gone on."""
 
     twice: list[tuple[str, str]]
     lost: list[tuple[str, str]]
     doubtful: list[tuple[str, str]]
-    open: list[tuple[str, str]]
+    kept_back: list[tuple[str, str]]
 
 
-async def judge(folder: Path, people: Sequence[str], mails: Iterable[AcceptedMail], boxes: Iterable[Box]) -> Verdict:
+async def judge(live: Live, people: Sequence[str], mails: Iterable[AcceptedMail], boxes: Iterable[Box]) -> Verdict:
     """What the servers say, held against what the database knows."""
-    got = arrivals(mails)
+    got = Counter({key: times for key, times in arrivals(mails).items() if key[0] in set(people)})
     doubtful: list[tuple[str, str]] = []
-    unfinished: list[tuple[str, str]] = []
-    async with workspace(folder) as live, live.database.read() as conn:
+    async with live.database.read() as conn:
         for box in boxes:
             doubtful += [(one.recipient, one.step) for one in await attempts.in_doubt(conn, box.name)]
-            left = await attempts.orphans(conn, box.name, 1 << 40)
-            unfinished += [(one.recipient, one.step) for one in left if one.state is AttemptState.STARTED]
     expected = {(who, step) for who in people for step in ("one", "two")}
+    missing = expected - got.keys() - set(doubtful)
+    kept_back = {(who, step) for who, step in missing if await _never_left(live, who, step)}
     return Verdict(
         twice=sorted(key for key, times in got.items() if times > 1),
-        lost=sorted(expected - got.keys() - set(doubtful)),
+        lost=sorted(missing - kept_back),
         doubtful=sorted(doubtful),
-        open=sorted(unfinished),
+        kept_back=sorted(kept_back),
     )
+
+
+async def _never_left(live: Live, who: str, step: str) -> bool:
+    """Whether the log says of this step's message that it never left, and that nothing was sent instead."""
+    async with live.database.read() as conn:
+        contact = await contacts.by_email(conn, who)
+        assert contact is not None
+        (standing,) = await enrollments.by_contact(conn, contact.id)
+        log = await enrollments.events_of(conn, standing.enrollment.id)
+    said = [line.event for line in log if isinstance(line.event, e.NotDelivered) and line.event.step == step]
+    return bool(said) and not said[-1].again
 
 
 async def status(folder: Path) -> dict[str, Any]:

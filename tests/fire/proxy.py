@@ -169,6 +169,8 @@ class Proxy:
         ways = [asyncio.create_task(self._upwards(connection)), asyncio.create_task(self._downwards(connection))]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            pass  # the end of the proxy; asyncio's streams complain about a handler that was cancelled
         finally:
             for way in ways:
                 way.cancel()

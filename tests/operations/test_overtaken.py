@@ -87,6 +87,7 @@ async def test_a_late_refusal_does_not_disturb_the_message_that_is_in_the_air_no
     desk.hook().before = wakes_up
     await desk.turn()
     ((later, turn),) = running
+    assert desk.words[-1] == "never_left"  # merely told: the plan has gone on since
     go.set()
     await turn
     await later.turns(HOUR, DAY)
