@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test test-fire check fmt format lint types imports run bench-inbox clean
+.PHONY: help demo test test-fire check fmt format lint types imports run bench bench-idle bench-inbox clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -53,6 +53,9 @@ fmt: $(VENV)/.dev ## Format the code, mend what ruff can mend
 
 run: $(VENV)/.demo ## Run the daemon in this folder (config.yaml must be yours)
 	@$(BIN)/sequencer run
+
+bench: $(VENV)/.dev ## Every benchmark that needs no argument, and one table of what was measured (about ten minutes)
+	@$(BIN)/python benchmarks/all.py
 
 bench-idle: $(VENV)/.dev ## What an idle daemon with ten mailboxes costs (needs Debian's dovecot-imapd)
 	@$(BIN)/python benchmarks/idle.py

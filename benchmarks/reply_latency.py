@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from verdict import tell
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.daemon.house import House, answer_to, furnish
@@ -21,7 +23,7 @@ from tests.pymap_server import PymapServer
 from tests.smtp_peer import SmtpPeer
 
 
-async def main(replies: int) -> None:
+async def main(replies: int) -> bool:
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as name:
         async with PymapServer({"mark": "pw"}) as imap, SmtpPeer(logins={"mark": "pw"}) as smtp:
@@ -33,7 +35,8 @@ async def main(replies: int) -> None:
                 await house.ear.happens("sent", replies)
                 waits = [await _one(house, imap, person, number) for number, person in enumerate(people, 1)]
     ninety_ninth = sorted(waits)[max(0, round(0.99 * len(waits)) - 1)]
-    print(f"{replies} replies: median {1000 * statistics.median(waits):.0f} ms, p99 {1000 * ninety_ninth:.0f} ms")
+    measured = f"{1000 * ninety_ninth:.0f} ms (median {1000 * statistics.median(waits):.0f} ms, {replies} replies)"
+    return tell("a reply stands in the mailbox → its plan is paused, p99", measured, "≤ 100 ms", ninety_ninth <= 0.1)
 
 
 async def _one(house: House, imap: PymapServer, person: str, number: int) -> float:
@@ -46,4 +49,4 @@ async def _one(house: House, imap: PymapServer, person: str, number: int) -> flo
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 200))
+    sys.exit(0 if asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)) else 1)

@@ -1,9 +1,8 @@
-"""How many messages a second the store can make durable, without any SMTP: python -m benchmarks.store_batches
+"""How many messages a second the store can make durable, without any SMTP: python benchmarks/store_batches.py
 
 Each message costs what a real one costs: read what is due, the contacts and last touches; one transaction with the
 suppression check, the lease, the attempt and its event; one with the outcome, its event, the touch and the next wake.
 Options: --messages N (default 2,000), --postgresql URL (an empty database) to measure that one instead of SQLite.
-Last, one look at a mailbox with 1,000 due among 10,000 enrollments and among --crowd N (default 100,000).
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-from sqlalchemy import text
 
 from sequencer.core.decide import evolve
 from sequencer.core.events import Accepted, AttemptStarted, Enrolled
@@ -141,50 +138,24 @@ async def measure_batches(database: Database, messages: int) -> None:
         )
 
 
-async def measure_look(database: Database, crowd_at_last: int) -> None:
-    async def look() -> None:
-        async with database.read() as conn:
-            await agenda.due(conn, MAILBOX, NOW, 64)
-            await agenda.next_wake(conn, MAILBOX)
-
-    await enroll(database, 900_000, 1000, NOW)
-    present, previous = 0, 0.0
-    for crowd in (10_000, crowd_at_last):
-        await enroll(database, 1_000_000 + present, crowd - present, NOW + timedelta(days=30))
-        present = crowd
-        async with database.begin() as conn:
-            await conn.execute(text("ANALYZE"))
-        times = []
-        for _ in range(50):
-            begun = time.perf_counter()
-            await look()
-            times.append(time.perf_counter() - begun)
-        median = sorted(times)[len(times) // 2] * 1e3
-        ratio = f", {median / previous:.2f} times that of the smaller crowd" if previous else ""
-        print(f"  a look at 64 of 1,000 due among {crowd:9,} enrolled: {median:.2f} ms{ratio}")
-        previous = median
-
-
-async def measure(url: str, messages: int, crowd: int) -> None:
+async def measure(url: str, messages: int) -> None:
     await migrate.upgrade(url)
     database = await Database.open(url)
     print(f"{database.dialect}:")
     await measure_batches(database, messages)
-    await measure_look(database, crowd)
     await database.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=2000)
-    parser.add_argument("--crowd", type=int, default=100_000)
     parser.add_argument("--postgresql", default="")
     options = parser.parse_args()
     if options.postgresql:
-        asyncio.run(measure(options.postgresql, options.messages, options.crowd))
+        asyncio.run(measure(options.postgresql, options.messages))
         return
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(measure(f"sqlite:///{Path(folder) / 'sequencer.db'}", options.messages, options.crowd))
+        asyncio.run(measure(f"sqlite:///{Path(folder) / 'sequencer.db'}", options.messages))
 
 
 if __name__ == "__main__":
