@@ -12,12 +12,14 @@ from sqlalchemy import event, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.model import Status
+from sequencer.operations.figures import take_figures
 from sequencer.store import (
     agenda,
     aliases,
     attempts,
     contacts,
     enrollments,
+    figures,
     histories,
     mailboxes,
     messages,
@@ -136,6 +138,9 @@ QUERIES: dict[str, Query] = {
     "wake held": lambda conn: agenda.wake_held(conn, MAILBOX, NOW, reason="held"),
     "wake sequence": lambda conn: agenda.wake_sequence(conn, "nothing", NOW),
     "load": lambda conn: agenda.load(conn, NOW),
+    "figures, due": lambda conn: figures.waiting(conn, [MAILBOX, "jane"], NOW),
+    "figures, held": lambda conn: figures.held(conn, [MAILBOX, "jane"]),
+    "figures, taken": lambda conn: take_figures(conn, [MAILBOX, "jane"], "me", NOW),
     "outrun": lambda conn: enrollments.outrun(conn, {1: 1, 2: 1}),
     "enter": lambda conn: enrollments.create(conn, enrolled(4), "v1", wake_at=NOW),
     "by contact": lambda conn: enrollments.by_contact(conn, 999_999),
