@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import time, timedelta
+from functools import lru_cache
 from typing import Final
 
 from sequencer.core.model import Hours, Window
@@ -60,6 +61,7 @@ def parse_hours(text: str) -> Hours:
     return Hours(text.strip(), tuple(windows))
 
 
+@lru_cache(maxsize=1024)
 def open_times(hours: Hours, weekday: int) -> OpenTimes:
     """When these hours allow on a weekday (0 is Monday)."""
     spans = sorted((_offset(w.start), _end(w.end)) for w in hours.windows if weekday in w.weekdays)
@@ -72,6 +74,7 @@ def open_times(hours: Hours, weekday: int) -> OpenTimes:
     return tuple(joined)
 
 
+@lru_cache(maxsize=1024)
 def common_times(several: tuple[Hours, ...], weekday: int) -> OpenTimes:
     """When every one of these hours allows on a weekday; the whole day when there are none."""
     common: OpenTimes = ((timedelta(0), _WHOLE_DAY),)
