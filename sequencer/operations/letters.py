@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 from urllib.parse import quote
@@ -116,10 +117,15 @@ def prepare(
 def opt_out_link(mailbox: Mailbox, token: str) -> str:
     """The `mailto:` that unsubscribes (RFC 2369 §3.2, RFC 6068): to the rep's own mailbox, the signed token in the
     subject."""
-    address = wire_address(mailbox.from_address)
+    return f"{_mailto(mailbox.from_address)}?subject={quote(f'unsubscribe {token}')}"
+
+
+@lru_cache(maxsize=256)
+def _mailto(from_address: str) -> str:
+    address = wire_address(from_address)
     if isinstance(address, BadAddress):
-        address = mailbox.from_address  # `compose` says what is wrong with it
-    return f"mailto:{quote(address, safe=UNRESERVED_IN_ADDRESS)}?subject={quote(f'unsubscribe {token}')}"
+        address = from_address  # `compose` says what is wrong with it
+    return f"mailto:{quote(address, safe=UNRESERVED_IN_ADDRESS)}"
 
 
 def _listed(names: tuple[str, ...]) -> str:
