@@ -29,7 +29,9 @@ def parts_of(me: str, serves: Mapping[str, frozenset[str]]) -> tuple[Part, ...]:
     ranks = {name: rank for rank, name in enumerate(serves)}
     mine: list[Part] = []
     # Whoever has no choice first: those that anybody could serve make up for it.
-    for able, mailboxes in sorted(_together(serves), key=lambda group: (len(group[0]), group[0])):
+    for able, mailboxes in sorted(
+        _together(serves), key=lambda group: (len(group[0]), [ranks[name] for name in group[0]])
+    ):
         numbers = _levelled({name: loads[name] for name in able}, len(mailboxes), ranks)
         for name, number in numbers.items():
             loads[name] += number

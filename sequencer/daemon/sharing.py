@@ -25,7 +25,7 @@ from sequencer.daemon.mailbox_worker import Station, lose, work, work_once
 from sequencer.daemon.messenger import deliver
 from sequencer.daemon.shares import Part, parts_of, surplus
 from sequencer.daemon.state import Household, cancel
-from sequencer.daemon.telling import Note
+from sequencer.daemon.telling import Level, Note
 from sequencer.daemon.vitals import MINDING, Heart
 from sequencer.daemon.watcher import watch_inbox
 from sequencer.operations.record import is_outage
@@ -81,15 +81,22 @@ async def mind_leases(daemon: Household) -> None:
     """Keep the leases, take and hand back mailboxes, start and restart workers."""
     heart = daemon.vitals.minders["the leases"] = Heart(MINDING)
     memory = _Memory()
+    late = False
     while not daemon.stop.is_set():
         heart.beat(MINDING)
         daemon.round.clear()
         try:
             await _round(daemon, memory)
-            daemon.vitals.standing.set()
         except Exception as error:  # a database that is away for a moment must not end the daemon
             why = getattr(error, "orig", None) or type(error).__name__
-            daemon.tell(Note("error", "", f"the leases could not be kept, trying again: {why}", "leases_late"))
+            level: Level = "debug" if late else "error"  # once is enough
+            daemon.tell(Note(level, "", f"the leases could not be kept, trying again: {why}", "leases_late"))
+            late = True
+        else:
+            daemon.vitals.standing.set()
+            if late:
+                daemon.tell(Note("info", "", "the leases are kept again", "leases_kept"))
+            late = False
         if await pulse(daemon.round, daemon.lease / RENEWALS):
             await pulse(daemon.stop, GATHER)
 
@@ -144,7 +151,8 @@ async def _parts(conn: AsyncConnection, daemon: Household, memory: _Memory) -> t
     mine = frozenset(daemon.live.workspace.config.mailboxes)
     if not daemon.shares:
         return (Part(mine, len(mine)),)
-    await daemons.beat(conn, daemon.me, mine, daemon.lease)
+    if await daemons.beat(conn, daemon.me, mine, daemon.lease):
+        await announcements.announce_share(conn)
     known = await daemons.known(conn)
     if any(not one.alive for one in known):
         await daemons.bury(conn)
@@ -164,10 +172,10 @@ async def _take(conn: AsyncConnection, daemon: Household, parts: tuple[Part, ...
     """Take what is free, up to our part of it."""
     taken: dict[str, int] = {}
     for part in parts:
-        held = daemon.stations.keys() & part.mailboxes
-        room = min(part.number - len(held), MOST_AT_ONCE - len(taken))
+        held = sum(1 for name, station in daemon.stations.items() if name in part.mailboxes and not station.lost)
+        room = min(part.number - held, MOST_AT_ONCE - len(taken))
         taken |= await mailboxes.take_many(
-            conn, part.mailboxes - held, daemon.me.name, daemon.lease, room, evict=not daemon.shares
+            conn, part.mailboxes - daemon.stations.keys(), daemon.me.name, daemon.lease, room, evict=not daemon.shares
         )
     return taken
 
@@ -257,6 +265,9 @@ async def leave(daemon: Household) -> None:
         await _free(daemon, _ended(daemon))
     await cancel(list(daemon.workers.values()))
     await _free(daemon, _ended(daemon))
+    with suppress(Exception), daemon.keeper.within(daemon.lease * PATIENCE):
+        async with daemon.keeper.begin() as conn:  # also what a round has taken that was cut off
+            await mailboxes.release_all(conn, daemon.me.name)
 
 
 async def _free(daemon: Household, ended: Mapping[str, int], *, leaving: bool = False) -> None:

@@ -54,12 +54,13 @@ def roster_of(mailboxes: Collection[str]) -> str:
     return blake2b("\n".join(sorted(mailboxes)).encode(), digest_size=16).hexdigest()
 
 
-async def beat(conn: AsyncConnection, me: Daemon, serves: Collection[str], seconds: float) -> None:
-    """Say that this daemon is alive, and will be for so many seconds. `serves` is written only when it is another."""
+async def beat(conn: AsyncConnection, me: Daemon, serves: Collection[str], seconds: float) -> bool:
+    """Say that this daemon is alive, and will be for so many seconds. Whether it is new, or serves others than before:
+    `serves` is written only then."""
     roster, alive_until = roster_of(serves), database_clock(conn, seconds)
     known = update(tables.daemons).where(_t.name == me.name, _t.roster == roster).values(alive_until=alive_until)
     if (await conn.execute(known)).rowcount == 1:
-        return
+        return False
     row = upsert(conn, tables.daemons).values(
         name=me.name,
         host=me.host,
@@ -71,6 +72,7 @@ async def beat(conn: AsyncConnection, me: Daemon, serves: Collection[str], secon
     )
     anew = {"alive_until": row.excluded.alive_until, "serves": row.excluded.serves, "roster": row.excluded.roster}
     await conn.execute(row.on_conflict_do_update(index_elements=["name"], set_=anew))
+    return True
 
 
 async def known(conn: AsyncConnection) -> list[Known]:

@@ -253,6 +253,12 @@ async def release_many(conn: AsyncConnection, leases: Mapping[str, int], owner: 
         )
 
 
+async def release_all(conn: AsyncConnection, owner: str) -> None:
+    """Give back whatever this owner holds. Looks at every mailbox: for the end of a daemon."""
+    held = update(tables.mailboxes).where(_t.lease_owner == owner)
+    await conn.execute(held.values(lease_owner="", lease_until=None))
+
+
 async def hold_lease(conn: AsyncConnection, name: str, number: int) -> bool:
     """Whether the lease is still held under this number; if so, nobody can take it before this transaction ends."""
     return await conn.scalar(_HOLD_LEASE, {"mailbox": name, "number": number}) is not None

@@ -28,6 +28,7 @@ def test_a_mailbox_that_one_alone_could_serve_is_made_up_for() -> None:
     assert parts_of("b", serves) == (Part(frozenset({"own"}), 1), Part(ALL, 4))
     assert _loads(serves) == {"a": 6, "b": 5}
     assert _loads({"a": frozenset({"x"}), "b": frozenset({"y", "z"}), "c": frozenset()}) == {"a": 1, "b": 2, "c": 0}
+    assert _loads({"a": frozenset("wxyz"), "b": frozenset("vwxyz"), "c": frozenset("v")}) == {"a": 2, "b": 2, "c": 1}
 
 
 def test_who_has_too_much_hands_back_what_came_last() -> None:
