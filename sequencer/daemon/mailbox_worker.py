@@ -414,9 +414,11 @@ async def _file(station: Station, mailbox: Mailbox, turn: Turn, now: datetime) -
     if line is None or watched is None or not wanted:
         return
     folder = watched.sent or ("Sent" if wanted.startswith("\\") else wanted)
-    filed = await file_copies(station.live, station.name, line, folder)
-    turn.again = turn.again or filed == AT_ONCE
-    if filed and not watched.sent:  # it was not there yet
+    filed = await file_copies(station.live, mailbox, line, folder, now)
+    if filed.learned:
+        station.tell(Note("info", station.name, filed.learned))
+    turn.again = turn.again or filed.count == AT_ONCE
+    if filed.count and not watched.sent:  # it was not there yet
         station.watched = await find_folders(mailbox, line)
     for happening in await settle_by_absence(station.live, mailbox, line, folder, now):
         station.tell(happening)

@@ -21,13 +21,15 @@ from sequencer.core.model import Sequence as Plan
 from sequencer.mail.incoming import Incoming
 from sequencer.mail.threads import follow_up_thread, new_thread
 from sequencer.operations.advance import happening_of
+from sequencer.operations.copies import wants_copies
 from sequencer.operations.explain import outlook
 from sequencer.operations.happenings import Happening
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal, change_in, is_outage
-from sequencer.store import aliases, attempts, contacts, enrollments, sent_copies, set_aside
+from sequencer.store import aliases, attempts, contacts, enrollments, mailboxes, sent_copies, set_aside
 from sequencer.store.aliases import Alias
 from sequencer.store.attempts import Attempt, AttemptState
+from sequencer.store.sent_copies import Sighting
 from sequencer.workspace.config import Mailbox
 
 LOST_TRACK: Final = "the sequencer stopped before the server's answer was recorded"
@@ -135,7 +137,12 @@ async def settle_by_copy(
         alias = Alias(gmail_thread, attempt.enrollment_id, "gmail thread", attempt.id)
         await aliases.add_many(conn, [alias])
     told = await _settle(conn, live, attempt, "its copy is in the Sent folder", now)
-    await sent_copies.done(conn, [attempt.id])  # last: everybody locks contacts, then enrollments, then attempts
+    # Last: everybody locks contacts, then enrollments, then attempts.
+    sighting = await sent_copies.sighted(conn, attempt.id)
+    if attempt.state is AttemptState.IN_DOUBT or sighting is Sighting.ITS_OWN:
+        await mailboxes.saw_sent(conn, attempt.mailbox, filled=True)
+    elif sighting is Sighting.ONE_MORE:
+        await mailboxes.unlearn_sent(conn, attempt.mailbox)
     return told
 
 
@@ -147,8 +154,7 @@ async def settle_by_answer(
     for message_id in message_ids:
         attempt = await attempts.by_message_id(conn, message_id)
         if attempt is not None:
-            mailbox = live.mailbox(attempt.mailbox)
-            copy = mailbox is not None and not mailbox.fills_sent
+            copy = wants_copies(live, attempt.mailbox)
             told += await _settle(conn, live, attempt, "a mail that came back quotes it", now, copy=copy)
     return told
 
@@ -177,12 +183,13 @@ async def settle_by_absence(
 ) -> list[Happening]:
     """What is in doubt and not in the Sent folder that the provider fills was never taken: the step is due again.
 
-    Only where the newest message that the provider certainly took can be found there by its id, since some providers
-    replace ids or fill the folder for a while only. Raises ConnectionLost.
+    Only where it was learned that it does (merely believed is not enough), and the newest message that it certainly
+    took can be found there by its id: some replace ids, or fill the folder for a while only. Raises ConnectionLost.
     """
-    if not mailbox.fills_sent:
-        return []
     async with live.database.read() as conn:
+        row = await mailboxes.get(conn, mailbox.name)
+        if row is None or not row.fills_sent:
+            return []
         doubts = await attempts.in_doubt(conn, mailbox.name)
         doubts = [one for one in doubts if TELLING_AFTER <= now - one.started_at <= TELLING_UNTIL]
         certain = await attempts.last_accepted(conn, mailbox.name) if doubts else None
@@ -221,9 +228,7 @@ async def resolve(
         return Refusal(f"there is no attempt {attempt_id}; `sequencer status` lists what is in doubt")
     before = await enrollments.get(conn, attempt.enrollment_id)
     if delivered:
-        mailbox = live.mailbox(attempt.mailbox)
-        copy = mailbox is not None and not mailbox.fills_sent
-        told = await _settle(conn, live, attempt, SAID_DELIVERED, now, copy=copy)
+        told = await _settle(conn, live, attempt, SAID_DELIVERED, now, copy=wants_copies(live, attempt.mailbox))
     else:
         told = await _take_back(conn, live, attempt, now, SAID_NOT_DELIVERED, note=True)
     after = await enrollments.get(conn, attempt.enrollment_id)

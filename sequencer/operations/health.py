@@ -43,6 +43,7 @@ class MailboxHealth:
     due: int
     held: int
     in_doubt: int
+    fills_sent: bool | None = None  # whether the provider fills Sent by itself, as far as that was learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ async def _mailbox(
         due=mine.due,
         held=mine.held,
         in_doubt=doubt.get(name, 0),
+        fills_sent=row.fills_sent if row is not None else None,
     )
 
 
@@ -165,6 +167,7 @@ def status_json(health: Health) -> dict[str, Any]:
                 "running": box.running,
                 "daemon": {"host": box.daemon.host, "pid": box.daemon.pid} if box.daemon is not None else None,
                 "inbox_read_at": iso(box.inbox_read_at),
+                "fills_sent": box.fills_sent,
                 "inbox_age": int(box.inbox_age.total_seconds()) if box.inbox_age is not None else None,
                 "sent_today": box.sent_today,
                 "due": box.due,

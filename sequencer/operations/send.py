@@ -250,7 +250,7 @@ async def _deliver(office: Office, flight: _Flight) -> Outcome:
 
 
 async def _record(run: _Run, ended: Sequence[Ended]) -> None:
-    copy = not run.office.mailbox.fills_sent
+    copy = bool(run.office.mailbox.imap.sent)
     run.result.happenings += await record_outcomes(run.live, ended, run.now, copy=copy)
 
 

@@ -154,6 +154,47 @@ async def set_inbox_read(conn: AsyncConnection, name: str, at: datetime) -> None
     )
 
 
+class Learned(StrEnum):
+    """What is known of a provider from now on."""
+
+    FILLS = "fills"  # it puts what was sent into Sent by itself
+    LEAVES = "leaves"  # it does not
+    UNSURE = "unsure"  # something else was seen than what was known
+
+
+CERTAIN_AFTER: Final = 3
+"""So often in a row the same has to be seen before it is known."""
+
+
+async def saw_sent(conn: AsyncConnection, name: str, *, filled: bool) -> Learned | None:
+    """A message that the server had accepted stood in Sent without our doing (`filled`), or was absent when it was due.
+
+    What is known from now on, if that has changed. Nothing is learned from a copy of the database (`is_copy`): our own
+    copies would look as if the provider had made them.
+    """
+    row = await get(conn, name)
+    if row is None or row.copied_at is not None:
+        return None
+    step = 1 if filled else -1
+    seen = max(-CERTAIN_AFTER, min(CERTAIN_AFTER, row.sent_seen + step if row.sent_seen * step > 0 else step))
+    fills: bool | None = seen > 0 if abs(seen) == CERTAIN_AFTER else row.fills_sent
+    if fills is not None and fills is not filled:
+        fills = None
+    if (seen, fills) == (row.sent_seen, row.fills_sent):
+        return None
+    await conn.execute(update(tables.mailboxes).where(_t.name == name).values(sent_seen=seen, fills_sent=fills))
+    if fills is row.fills_sent:
+        return None
+    return Learned.UNSURE if fills is None else Learned.FILLS if fills else Learned.LEAVES
+
+
+async def unlearn_sent(conn: AsyncConnection, name: str) -> None:
+    """A second copy of a message stood in Sent: the provider may fill it after all, only later."""
+    await conn.execute(
+        update(tables.mailboxes).where(_t.name == name, _t.fills_sent.is_(False)).values(sent_seen=0, fills_sent=None)
+    )
+
+
 async def is_copy(conn: AsyncConnection, name: str) -> bool:
     """Whether the database is a copy of which it is not known yet what has left the mailbox since."""
     return await conn.scalar(select(_t.copied_at).where(_t.name == name)) is not None

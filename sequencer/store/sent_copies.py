@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,15 +28,35 @@ class PendingCopy:
     tries: int
 
 
-async def pending(conn: AsyncConnection, mailbox: str, limit: int = 16) -> list[PendingCopy]:
-    """The copies that are still to be put into Sent, the oldest first."""
+async def pending(
+    conn: AsyncConnection, mailbox: str, limit: int = 16, *, until: datetime | None = None
+) -> list[PendingCopy]:
+    """The messages whose copies are not known to stand in Sent, the oldest first; with `until`, those sent by then."""
+    ripe = [] if until is None else [_t.started_at <= until]
     found = await conn.execute(
         select(_t.id, _t.message_id, _t.bytes, _t.started_at, _t.copy_tries)
-        .where(_t.mailbox == mailbox, literal_column(tables.COPY_OPEN), _t.copy_state == "pending")
+        .where(_t.mailbox == mailbox, literal_column(tables.COPY_OPEN), _t.copy_state == "pending", *ripe)
         .order_by(_t.id)
         .limit(limit)
     )
     return [PendingCopy(*row) for row in found]
+
+
+class Sighting(StrEnum):
+    """What it tells of the provider that a message of ours is read in Sent."""
+
+    ITS_OWN = "its own"  # we have not begun to make a copy
+    OURS = "ours"
+    ONE_MORE = "one more"  # ours was read before; or the whole folder is read anew
+
+
+async def sighted(conn: AsyncConnection, attempt_id: int) -> Sighting:
+    """A copy of this message was read in Sent: none need be made."""
+    row = (await conn.execute(select(_t.copy_state, _t.copy_tries).where(_t.id == attempt_id))).one()
+    await conn.execute(update(tables.attempts).where(_t.id == attempt_id).values(copy_state="seen", copy_error=""))
+    if row.copy_state == "seen":
+        return Sighting.ONE_MORE
+    return Sighting.ITS_OWN if row.copy_state == "pending" and row.copy_tries == 0 else Sighting.OURS
 
 
 async def done(conn: AsyncConnection, attempt_ids: Collection[int]) -> None:

@@ -153,7 +153,7 @@ attempts: Final = Table(
     _words("answer"),
     Column("started_at", Instant, nullable=False),
     Column("finished_at", Instant),
-    _words("copy_state"),  # the copy in Sent: '' none wanted, pending, done, failed
+    _words("copy_state"),  # the copy in Sent: '' none wanted, pending, done, seen, failed
     _words("copy_error"),
     Column("copy_tries", Integer, nullable=False, server_default=text("0")),
     Column("bytes", Bytes, nullable=False),  # exactly what DATA carries

@@ -90,7 +90,7 @@ class ImapAccount:
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A person who sends. `fills_sent`: the server itself puts what was sent into Sent. `away`: inclusive days."""
+    """A person who sends. `fills_sent`: the server is believed to fill Sent itself. `away`: inclusive days."""
 
     name: str
     from_name: str

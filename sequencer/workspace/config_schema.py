@@ -387,7 +387,8 @@ class MailboxFile(Strict):
     )
     fills_sent: YesNo | None = Field(
         None,
-        description="true when the server itself puts what was sent into Sent. Left out: what the provider does.",
+        description="true when the server itself puts what was sent into Sent; believed until it was seen. Left out: "
+        "what the provider is known for.",
     )
 
 

@@ -1,8 +1,7 @@
 """Where well-known providers take and keep mail. Facts only; `config.yaml` may overrule each of them.
 
-`fills_sent` is True only where the provider itself puts a copy of what came through SMTP into Sent: Gmail, and
-Exchange Online (since June 2018). Where that is not certain it is False: a second copy in Sent is a blemish,
-while a missing one would be read as "never left".
+`fills_sent` is True where the provider is known to put a copy of what came through SMTP into Sent by itself: Gmail, and
+Exchange Online (since June 2018). It is only believed until something was seen: see `operations/copies.py`.
 """
 
 from __future__ import annotations

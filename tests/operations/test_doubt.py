@@ -18,9 +18,10 @@ from sequencer.operations.doubt import NOT_THERE, settle_by_absence
 from sequencer.operations.health import status
 from sequencer.operations.inbox import find_folders, read_inbox
 from sequencer.operations.record import change
-from sequencer.store import attempts, sent_copies, set_aside
+from sequencer.store import attempts, mailboxes, sent_copies, set_aside
 from sequencer.store.attempts import AttemptState
 from sequencer.store.database import Database
+from sequencer.store.mailboxes import CERTAIN_AFTER
 from tests.operations.desk import ANNA, BEN, CONFIG, DAY, HOUR, PLAN, Desk, a_desk
 from tests.pymap_server import PymapServer
 from tests.smtp_peer import Drop
@@ -89,9 +90,12 @@ async def post(database: Database, tmp_path: Path) -> AsyncIterator[Post]:
 
 @pytest.fixture
 async def filling(database: Database, tmp_path: Path) -> AsyncIterator[Post]:
-    """A provider that fills Sent by itself."""
+    """A provider that is known to fill Sent by itself."""
     config = CONFIG.replace("    limits: off\n", "    limits: off\n    fills_sent: true\n", 1)
     async with a_post(database, tmp_path, config=config) as post:
+        async with database.begin() as conn:
+            for _ in range(CERTAIN_AFTER):
+                await mailboxes.saw_sent(conn, "mark", filled=True)
         yield post
 
 
@@ -361,6 +365,15 @@ async def test_absence_says_nothing_after_days(filling: Post) -> None:
     await filling.provider_files(BEN)
     filling.desk.now += timedelta(days=2, minutes=1)
     assert await filling.look_for_absence() == []
+
+
+async def test_absence_says_nothing_where_it_is_only_believed(database: Database, tmp_path: Path) -> None:
+    config = CONFIG.replace("    limits: off\n", "    limits: off\n    fills_sent: true\n", 1)
+    async with a_post(database, tmp_path, config=config) as post:
+        await in_doubt_beside_another(post, accepting=True)
+        await post.provider_files(BEN)
+        post.desk.now += QUARTER
+        assert await post.look_for_absence() == []
 
 
 async def test_absence_says_nothing_where_we_fill_the_folder_ourselves(post: Post) -> None:

@@ -188,6 +188,7 @@ async def test_a_new_workspace_has_nothing_to_report(live: Live) -> None:
         "daemon": None,
         "inbox_read_at": None,
         "inbox_age": None,
+        "fills_sent": None,
         "sent_today": 0,
         "due": 0,
         "held": 0,
