@@ -49,7 +49,7 @@ PLAN: Final = """\
 from: {name}
 steps:
   - {{step: one, email: thanks}}
-  - {{step: two, email: article, when: 1 hour later}}
+  - {{step: two, email: article, when: {gap} later}}
 """
 
 
@@ -62,15 +62,15 @@ class Box:
     imap: int
 
 
-def furnish(folder: Path, boxes: Iterable[Box], database: str, *, spread: str = "off") -> None:
-    """Write a workspace with these mailboxes, each with a plan of its own of two e-mails, an hour apart."""
+def furnish(folder: Path, boxes: Iterable[Box], database: str, *, spread: str = "off", gap: str = "1 hour") -> None:
+    """Write a workspace with these mailboxes, each with a plan of its own of two e-mails, so far apart."""
     boxes = list(boxes)
     (folder / "sequences").mkdir(parents=True, exist_ok=True)
     (folder / "templates").mkdir(exist_ok=True)
     lines = "".join(MAILBOX.format(name=box.name, smtp=box.smtp, imap=box.imap) for box in boxes)
     (folder / "config.yaml").write_text(CONFIG.format(database=database, mailboxes=lines, spread=spread))
     for box in boxes:
-        (folder / "sequences" / f"{box.name}.yaml").write_text(PLAN.format(name=box.name))
+        (folder / "sequences" / f"{box.name}.yaml").write_text(PLAN.format(name=box.name, gap=gap))
     for name in ("thanks", "article"):
         (folder / "templates" / f"{name}.md").write_text(TEMPLATES[name])
 
