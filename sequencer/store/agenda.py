@@ -21,7 +21,7 @@ from sequencer.store import set_aside, tables
 from sequencer.store.announcements import moved_earlier
 from sequencer.store.columns import Instant
 from sequencer.store.enrollments import STANDING, Standing, standing_of
-from sequencer.store.statements import among, each_of
+from sequencer.store.statements import among, each_of, execute_many
 
 _t = tables.enrollments.c
 _IS_DUE: Final[ColumnElement[bool]] = literal_column(tables.DUE)
@@ -132,10 +132,8 @@ async def sleep_many(conn: AsyncConnection, sleeps: Sequence[Sleep]) -> None:
 
     One that has moved on, or was woken, since it was seen stays as it is: it will be looked at again anyway.
     """
-    if not sleeps:
-        return
     rows = [_sleep_row(sleep) for sleep in sorted(sleeps, key=lambda sleep: sleep.seen.enrollment.id)]
-    await conn.execute(_SLEEP, rows)
+    await execute_many(conn, _SLEEP, rows)
 
 
 def _sleep_row(sleep: Sleep) -> dict[str, object]:

@@ -19,7 +19,7 @@ from sequencer.store import tables
 from sequencer.store.addresses import bare
 from sequencer.store.columns import Instant
 from sequencer.store.mailboxes import LeaseLost, hold_lease
-from sequencer.store.statements import among, listed
+from sequencer.store.statements import among, execute_many, listed
 
 _t = tables.attempts.c
 _en = tables.enrollments.c
@@ -154,21 +154,17 @@ async def start_many(
 
 async def finish_many(conn: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
     """Record outcomes, one statement for all. Only an attempt that was started or in doubt can change."""
-    if not outcomes:
-        return
-    await conn.execute(
-        _FINISH,
-        [
-            {
-                "key": outcome.attempt,
-                "new_state": outcome.state,
-                "new_answer": outcome.answer,
-                "at": outcome.at,
-                "new_copy": "pending" if outcome.copy else "",
-            }
-            for outcome in sorted(outcomes, key=lambda outcome: outcome.attempt)
-        ],
-    )
+    rows = [
+        {
+            "key": outcome.attempt,
+            "new_state": outcome.state,
+            "new_answer": outcome.answer,
+            "at": outcome.at,
+            "new_copy": "pending" if outcome.copy else "",
+        }
+        for outcome in sorted(outcomes, key=lambda outcome: outcome.attempt)
+    ]
+    await execute_many(conn, _FINISH, rows)
 
 
 RECOVERED: Final = 0

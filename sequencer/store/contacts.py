@@ -15,7 +15,7 @@ from sequencer.core.model import Contact, Fields
 from sequencer.store import statements, tables
 from sequencer.store.addresses import domain_of, normal
 from sequencer.store.columns import Instant
-from sequencer.store.statements import among, listed
+from sequencer.store.statements import among, execute_many, listed
 
 Outcome = Literal["created", "updated", "unchanged"]
 
@@ -242,10 +242,8 @@ async def field_names(conn: AsyncConnection) -> frozenset[str]:
 async def touched(conn: AsyncConnection, touches: Mapping[int, datetime]) -> None:
     """Something reached these people at these instants, whatever sequence it came from. Never moves back."""
     if touches:
-        await conn.execute(
-            _TOUCH,
-            [{"key": contact_id, "touch": at} for contact_id, at in sorted(touches.items())],
-        )
+        rows = [{"key": contact_id, "touch": at} for contact_id, at in sorted(touches.items())]
+        await execute_many(conn, _TOUCH, rows)
 
 
 async def last_touch_of(conn: AsyncConnection, ids: Collection[int], *, lock: bool = False) -> dict[int, datetime]:

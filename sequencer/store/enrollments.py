@@ -37,7 +37,7 @@ from sequencer.core.model import Enrollment, Status
 from sequencer.store import tables
 from sequencer.store.addresses import normal
 from sequencer.store.announcements import moved_earlier
-from sequencer.store.statements import among, listed
+from sequencer.store.statements import among, execute_many, listed
 
 _t = tables.enrollments.c
 _e = tables.events.c
@@ -246,7 +246,7 @@ async def append_many(conn: AsyncConnection, changes: Sequence[Change], locked: 
     taken = await _occupied(conn, reopened)
     rows = [_changed(row, wanted[row.id], taken) for row in winners.values()]
     if rows:
-        await conn.execute(_UPDATE, rows)
+        await execute_many(conn, _UPDATE, rows)
         await _log(conn, [_entry(wanted[i]) for i in winners])
         for row in rows:
             change, was = wanted[row["key"]], winners[row["key"]].wake_at
@@ -341,7 +341,7 @@ async def _log(conn: AsyncConnection, entries: Iterable[tuple[int, int, Sequence
         for enrollment_id, before, events, definition in entries
         for version, event in enumerate(events, before + 1)
     ]
-    await conn.execute(_INSERT_EVENTS, rows)
+    await execute_many(conn, _INSERT_EVENTS, rows)
 
 
 # Reading ------------------------------------------------------------------------------------------

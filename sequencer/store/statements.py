@@ -6,8 +6,9 @@ is loaded, with `listed` in place of `among`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -16,10 +17,12 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Dialect,
+    Insert,
     Integer,
     Table,
     Text,
     TypeDecorator,
+    Update,
     any_,
     bindparam,
     func,
@@ -60,6 +63,36 @@ def each_of(conn: AsyncConnection, names: Collection[str]) -> ColumnElement[str]
 def listed(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """The same for a statement that is built once: the values are given as parameter `name` when it is executed."""
     return _Listed(column, bindparam(name, type_=_Several(_kind(column))))
+
+
+async def execute_many(conn: AsyncConnection, statement: Insert | Update, rows: Sequence[Mapping[str, object]]) -> None:
+    """Execute a statement that is built once, without values of its own, for many rows with the same names. On SQLite
+    it is compiled once, too: what SQLAlchemy does for each row takes three times as long as SQLite itself."""
+    if not rows:
+        return
+    if conn.dialect.name != "sqlite":
+        await conn.execute(statement, rows)
+        return
+    words, parameters = _compiled(statement, conn.dialect, tuple(rows[0]))
+    values = [
+        tuple([row[name] if to_sql is None else to_sql(row[name]) for name, to_sql in parameters]) for row in rows
+    ]
+    await conn.exec_driver_sql(words, values)
+
+
+_ToSql = Callable[[Any], Any]
+
+
+@lru_cache(maxsize=256)
+def _compiled(
+    statement: Insert | Update, dialect: Dialect, names: tuple[str, ...]
+) -> tuple[str, tuple[tuple[str, _ToSql | None], ...]]:
+    """The text of a statement, and its parameters in order, each with what makes a value of the database of it."""
+    compiled = statement.compile(dialect=dialect, column_keys=list(names))
+    assert isinstance(compiled, SQLCompiler)
+    types = {name: parameter.type for parameter, name in compiled.bind_names.items()}
+    order = compiled.positiontup or ()
+    return str(compiled), tuple((name, types[name].dialect_impl(dialect).bind_processor(dialect)) for name in order)
 
 
 def _kind(column: ColumnElement[Any]) -> TypeEngine[Any]:
