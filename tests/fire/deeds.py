@@ -324,6 +324,22 @@ async def decide_for(world: World, chance: Random, who: Who, what: str) -> None:
             heed(world, await steering.close(live, who, now, "won"), lambda course: course.forbid("won"))
 
 
+async def decided_at_the_last_moment(world: World, chance: Random) -> None:
+    """Between the server's word about the next recipient and the commit of the attempt."""
+    what = chance.choice(("pause", "stop", "suppress"))
+
+    async def meanwhile(address: str) -> None:
+        if address.startswith(QUIET):
+            return
+        if what == "suppress":
+            await suppress(world.live, [address], world.now)
+            world.ledger.suppress(address, "at the last moment")
+        else:
+            await decide_for(world, chance, Who((address,)), what)
+
+    world.flight.meanwhile = meanwhile
+
+
 def sent_to(world: World, course: Course, target: str) -> None:
     course.allow()
     world.ledger.again(course, target)
@@ -410,7 +426,7 @@ async def process_dies(world: World, chance: Random) -> None:
 
 async def repair(world: World) -> None:
     """Everything works again, and the owner lets go on what had stopped itself."""
-    world.flight.dies = ""
+    world.flight.dies, world.flight.meanwhile = "", None
     for shelf in world.shelves.values():
         shelf.unreadable, shelf.breaks_after = False, None
     await reopens(world)

@@ -98,7 +98,7 @@ class Weeks(RuleBasedStateMachine):
 
     @rule(seed=SEEDS, hours=HOURS)
     def the_rep_decides(self, seed: int, hours: int) -> None:
-        self.deed(seed, hours, deeds.rep_decides)
+        self.deed(seed, hours, deeds.rep_decides, deeds.decided_at_the_last_moment)
 
     @rule(seed=SEEDS, hours=HOURS)
     def the_rep_works(self, seed: int, hours: int) -> None:

@@ -5,7 +5,7 @@ from one due time to the next, a real SMTP server, and an oracle that is asked a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -64,9 +64,11 @@ class CrashError(Exception):
 
 @dataclass
 class Flight:
-    """How the next messages fare beside what the server says: the process may die around DATA."""
+    """How the next messages fare beside what the server says: the process may die around DATA; and something may
+    happen to the recipient when the server has taken the address and nothing is committed yet."""
 
     dies: str = ""  # before or after
+    meanwhile: Callable[[str], Awaitable[None]] | None = None
     on_the_way: int = 0
     down: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -82,6 +84,10 @@ class WatchedLine(SmtpLine):
         answer = await super().offer(sender, recipient, size)
         if isinstance(answer, Refused) and answer.phase == "rcpt":
             self._world.refused(recipient, answer)
+        flight = self._world.flight
+        meanwhile, flight.meanwhile = flight.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile(recipient)
         return answer
 
     async def deliver(self, data: bytes) -> Outcome:
