@@ -127,7 +127,8 @@ def json_line(told: Told, now: datetime) -> str:
 def who_line(told: Happening, now: datetime, *, as_json: bool, zone: ZoneInfo | None = None) -> str:
     """The line of the level debug that names whom the line before it was about."""
     if not as_json:
-        return f"{now.astimezone(zone):%Y-%m-%d %H:%M:%S} {_MARKS['debug']} {sentence(told, personal=True)}"
+        text = " ".join(sentence(told, personal=True).split())
+        return f"{now.astimezone(zone):%Y-%m-%d %H:%M:%S} {_MARKS['debug']} {text}"
     return _one_line(
         {
             "at": now.isoformat(),
