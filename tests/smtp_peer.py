@@ -157,6 +157,11 @@ class SmtpPeer:
         for connection in list(self._open):
             connection.farewell(reply)
 
+    def hang_up(self) -> None:
+        """Cut every open connection without a word."""
+        for connection in list(self._open):
+            connection.cut()
+
     def take(self, phase: Phase) -> Action | None:
         return self._once[phase].popleft() if self._once[phase] else self._always.get(phase)
 

@@ -37,7 +37,7 @@ class _Rule:
 
 
 _FULL = (
-    r"mailbox (is )?full|over ?quota|quota exceeded|exceed(s|ed)? .{0,30}quota"
+    r"mailbox (is )?full|over ?quota|quota exceeded|exceed(s|ed)? .{0,30}(quota|storage)"
     r"|insufficient (system )?storage|out of storage"
 )
 _NO_SUCH = (
@@ -82,7 +82,7 @@ _RULES: tuple[_Rule, ...] = (
     _Rule("message", status=r"2\.3|3\.4"),
     _Rule("recipient", status=r"2\.\d+", phases=_AFTER_MAIL),
     # Who we are: Microsoft and Google have numbers of their own.
-    _Rule("sender", status=r"7\.(515|2[0-9]|30|57|60|7|8|9|5[0-9]{2}|6[0-9]{2}|7[0-9]{2})"),
+    _Rule("sender", status=r"7\.(515|1[0-4]|2[0-9]|30|57|60|7|8|9|5[0-9]{2}|6[0-9]{2}|7[0-9]{2})"),
     _Rule("sender", words=_UNWELCOME, status=r"7\.\d+"),
     _Rule("sender", words=_SENDING_LIMIT),
     _Rule("message", status=r"6\.\d+"),
@@ -98,8 +98,10 @@ _RULES: tuple[_Rule, ...] = (
     # No telling words: where it was said.
     _Rule("server", codes=(503,), temporary=True),
     _Rule("server", codes=(500, 502, 504, 555)),
+    _Rule("server", status=r"5\.\d+", phases=("rcpt",)),  # the protocol, not the address
     _Rule("message", status=r"7\.\d+", phases=_AFTER_MAIL),
-    _Rule("recipient", codes=(450, 550, 551, 553, 501), phases=("rcpt",)),
+    _Rule("message", codes=(552,), phases=("mail",)),  # RFC 1870 §6.1
+    _Rule("recipient", codes=(450, 550, 551, 553, 501, 556), phases=("rcpt",)),
     _Rule("recipient", codes=(552,), phases=("rcpt",), temporary=True),
     _Rule("server", codes=(450, 451, 452, 432, 454, 455)),
     _Rule("sender", phases=("mail",)),

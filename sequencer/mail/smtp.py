@@ -44,6 +44,7 @@ from sequencer.mail.answers import Blame, Phase, classify
 
 _T = TypeVar("_T")
 _QUIT_TIMEOUT = 5.0
+_TAKEN = (250, 251, 252)  # what says yes to MAIL, RCPT and the message (RFC 5321 §4.3.2); any other 2yz is out of step
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 
 
@@ -173,7 +174,7 @@ class SmtpLine:
                 return Refused("mail", 552, answer, temporary=False, blame="message")
             options = [b"SIZE=%d" % size] if "size" in client.esmtp_extensions else []
             reply = await self._command(client, b"MAIL", b"FROM:<%s>" % wire_sender.encode("ascii"), *options)
-            if 200 <= reply.code < 300:
+            if reply.code in _TAKEN:
                 phase = "rcpt"
                 reply = await self._command(client, b"RCPT", b"TO:<%s>" % wire_recipient.encode("ascii"))
         except (SMTPException, OSError) as error:
@@ -183,7 +184,7 @@ class SmtpLine:
             raise
         self._touched()
         self._stale = True
-        if 200 <= reply.code < 300:
+        if reply.code in _TAKEN:
             return Offered(shown(reply.message))
         return self._refused(phase, reply.code, reply.message)
 
@@ -282,6 +283,9 @@ class SmtpLine:
             case SMTPConnectResponseError() | SMTPHeloError():
                 message = f"{account.host} turned us away: {error.code} {shown(error.message)}"
                 return Unreachable("greeting", message, temporary=error.code < 500, code=error.code)
+            case SMTPResponseException(code=code) if code > 0:
+                message = f"{account.host} does not begin with TLS: {code} {shown(error.message)}"
+                return Unreachable("tls", message, temporary=code < 500, code=code)
             case SMTPResponseException():
                 message = f"{account.host}:{account.port} does not speak SMTP: {shown(error.message[:200])}"
                 return Unreachable("greeting", message, temporary=True)
@@ -319,7 +323,7 @@ class SmtpLine:
             self._abort()
             return Doubtful(f"the message went out, then: {_describe(error)}")
         self._touched()
-        if 200 <= reply.code < 300:
+        if reply.code in _TAKEN:
             self._stale = False
             return Delivered(reply.code, shown(reply.message))
         if reply.code < 400:
