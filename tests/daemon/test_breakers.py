@@ -12,8 +12,9 @@ from sequencer.core.model import Status
 from sequencer.operations import breakers, health
 from sequencer.operations.breakers import NoSuchMailbox, NotStopped, Reopened
 from sequencer.operations.explain import Explanation, why
-from sequencer.store import alerts, attempts, enrollments, mailboxes, messages
+from sequencer.store import alerts, attempts, enrollments, mailboxes, messages, strikes
 from sequencer.store.mailboxes import MailboxRow, MailboxState
+from sequencer.store.strikes import Strike
 from tests.daemon.test_worker_pace import ONE, Shop, a_shop, people
 from tests.operations.desk import DAY, HOUR
 from tests.operations.letterbox import bounce
@@ -396,6 +397,8 @@ async def test_an_inbox_whose_login_is_refused_is_not_tried_for_ever_and_nothing
         row = await row_of(shop)
         assert (row.state, row.inbox_read_at) == (MailboxState.HALTED, None)
         assert "the inbox cannot be read" in row.reason
+        async with shop.live.database.read() as conn:
+            assert await strikes.count(conn, "mark", Strike.IMAP_LOGIN, None) == 3
         assert shop.smtp.accepted == []
         (tmp_path / "pw").write_text("pw")
         await shop.restart()
