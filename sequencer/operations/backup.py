@@ -205,6 +205,7 @@ def _set_aside(path: Path, now: datetime) -> Path | None:
     for tail in ("-wal", "-shm", ""):
         if (one := path.with_name(path.name + tail)).exists():
             one.rename(aside.with_name(aside.name + tail))
+    aside.chmod(0o600)
     return aside
 
 

@@ -1,9 +1,10 @@
-"""The commands of the owner: resolve."""
+"""The commands of the owner: resolve, backup, restore."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 from pathlib import Path
 
 from sequencer.operations.live import Live
@@ -59,3 +60,38 @@ def test_resolve_as_json(shop: Path) -> None:
     told = data("resolve", str(number), "98", "--not-delivered", "--json", code=1)
     assert [(one["attempt"], one["state"]) for one in told] == [(number, "not_delivered"), (98, None)]
     assert told[0].keys() == {"attempt", "state", "contact", "step", "again", "reason"}
+
+
+def test_backup_and_restore(shop: Path) -> None:
+    enrolled(shop)
+    said = run("backup", "copy.db")
+    assert re.match(r"copy\.db: \d+\.\d MB, made in \d+\.\d s and read through\.\n", said)
+    assert "Keep it secret" in said
+    assert "copy.db is there already" in run("backup", "copy.db", code=1)
+    told = data("backup", "copy.db", "--force", "--json")
+    assert told.keys() == {"file", "bytes", "seconds", "latest"}
+    assert told["bytes"] == (shop / "copy.db").stat().st_size
+    assert "copy.db is in place" in run("restore", "copy.db")
+    run("suppress", "ben@example.org")
+    (shop / "people.csv").write_text("email,first_name\nben@example.org,Ben\n")
+    run("import", "people.csv")
+    said = run("restore", "copy.db", code=1)
+    assert "the present database knows more than the copy" in said
+    assert "--force" in said
+    told = data("restore", "copy.db", "--force", "--json")
+    assert told.keys() == {"file", "latest", "aside", "unproven"}
+    assert Path(told["aside"]).exists()
+    assert "there is no contact" in run("why", "ben@example.org", code=1)
+    assert "there is no file" in run("restore", "elsewhere.db", code=1)
+
+
+def test_resolve_for_a_mailbox(shop: Path) -> None:
+    enrolled(shop)
+    assert "name the attempts" in run("resolve", "--delivered", code=2)
+    assert "name the attempts" in run("resolve", "1", "--mailbox", "mark", "--delivered", code=2)
+    assert "nothing is unknown of the mailbox mark" in run("resolve", "--mailbox", "mark", "--delivered", code=1)
+    run("backup", "copy.db")
+    run("restore", "copy.db", "--force")
+    told = data("resolve", "--mailbox", "mark", "--not-delivered", "--json")
+    assert told == {"mailbox": "mark", "counted": 0}
+    assert "nothing is unknown" in run("resolve", "--mailbox", "mark", "--not-delivered", code=1)
