@@ -57,8 +57,9 @@ run: $(VENV)/.demo ## Run the daemon in this folder (config.yaml must be yours)
 bench: $(VENV)/.dev ## Every benchmark that needs no argument, and one table of what was measured (about ten minutes)
 	@$(BIN)/python benchmarks/all.py
 
-bench-idle: $(VENV)/.dev ## What an idle daemon with ten mailboxes costs (needs Debian's dovecot-imapd)
+bench-idle: $(VENV)/.dev ## What an idle daemon with ten mailboxes costs, without and with web (needs Debian's dovecot-imapd)
 	@$(BIN)/python benchmarks/idle.py
+	@$(BIN)/python benchmarks/idle.py --web
 
 bench-inbox: $(VENV)/.dev ## Measure the inbox reader: make bench-inbox CORPUS=folder
 	@$(BIN)/python benchmarks/inbox.py $(CORPUS)

@@ -1,6 +1,7 @@
 """What an idle daemon costs: ten mailboxes on a real Dovecot, IDLE in each, two polls.
 
-`python benchmarks/idle.py [SECONDS]` prints the share of one core and the memory. Needs Debian's dovecot-imapd.
+`python benchmarks/idle.py [SECONDS] [--web]` prints the share of one core and the memory; with `--web` it listens, and
+its metrics are scraped every 15 seconds, as Prometheus does. Needs Debian's dovecot-imapd.
 """
 
 from __future__ import annotations
@@ -11,32 +12,47 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.daemon.house import ENVIRON, furnish
 from tests.dovecot import Dovecot
+from tests.web.watched import free_port, listen_on
 
 MAILBOXES = 10
 SETTLE = 10.0
+SCRAPE_EVERY = 15.0
 
 
-def main(seconds: float) -> None:
+def main(seconds: float, web: bool) -> None:
     with Dovecot() as dovecot, tempfile.TemporaryDirectory() as folder:
         _furnish(Path(folder), dovecot)
+        port = free_port()
+        if web:
+            listen_on(Path(folder), port)
         command = [str(Path(sys.executable).with_name("sequencer")), "-C", folder, "run"]
         daemon = subprocess.Popen(command, env={**os.environ, **ENVIRON}, stdout=subprocess.DEVNULL)
         try:
             time.sleep(SETTLE)
             before, began = _cpu(daemon.pid), time.monotonic()
-            time.sleep(seconds)
+            _pass(seconds, port if web else 0)
             share = (_cpu(daemon.pid) - before) / (time.monotonic() - began)
             cost = f"{100 * share:.2f} % of a core, {_memory(daemon.pid):.0f} MB"
-            print(f"idle, {MAILBOXES} mailboxes, {seconds:.0f} s: {cost}")
+            print(f"idle, {MAILBOXES} mailboxes, {seconds:.0f} s{', scraped every 15 s' if web else ''}: {cost}")
         finally:
             daemon.send_signal(signal.SIGTERM)
             daemon.wait()
+
+
+def _pass(seconds: float, port: int) -> None:
+    """Wait; with a port, ask for the metrics again and again."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        if port:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read()
+        time.sleep(min(left, SCRAPE_EVERY))
 
 
 def _furnish(folder: Path, dovecot: Dovecot) -> None:
@@ -65,4 +81,5 @@ def _memory(pid: int) -> float:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 250.0)
+    numbers = [float(word) for word in sys.argv[1:] if word != "--web"]
+    main(numbers[0] if numbers else 250.0, "--web" in sys.argv)
