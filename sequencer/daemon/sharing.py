@@ -77,6 +77,14 @@ class _Memory:
     parts: tuple[Part, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What came of a renewal: renewed; or still ours, but somebody was just committing under it. The rest is lost."""
+
+    renewed: set[str]
+    busy: set[str]
+
+
 async def mind_leases(daemon: Household) -> None:
     """Keep the leases, take and hand back mailboxes, start and restart workers."""
     heart = daemon.vitals.minders["the leases"] = Heart(MINDING)
@@ -111,7 +119,7 @@ async def _round(daemon: Household, memory: _Memory) -> None:
     leases = {name: station.lease for name, station in daemon.stations.items() if not station.lost}
     with daemon.keeper.within(daemon.lease * PATIENCE):
         async with daemon.keeper.begin() as conn:
-            kept = await mailboxes.renew_many(conn, leases, daemon.me.name, daemon.lease)
+            kept = await _renew(conn, daemon, leases)
             await mailboxes.release_many(conn, ended, daemon.me.name)
             parts = await _parts(conn, daemon, memory)
             taken = {} if patient else await _take(conn, daemon, parts)
@@ -133,11 +141,17 @@ def _certain(daemon: Household, began: float) -> float:
     return began + daemon.lease * CERTAIN if daemon.shares else math.inf
 
 
-def _note_kept(daemon: Household, kept: set[str], until: float) -> None:
+async def _renew(conn: AsyncConnection, daemon: Household, leases: Mapping[str, int]) -> _Kept:
+    renewed = await mailboxes.renew_many(conn, leases, daemon.me.name, daemon.lease)
+    others = {name: number for name, number in leases.items() if name not in renewed}
+    return _Kept(renewed, await mailboxes.held(conn, others, daemon.me.name))
+
+
+def _note_kept(daemon: Household, kept: _Kept, until: float) -> None:
     for name, station in daemon.stations.items():
-        if name in kept:
+        if name in kept.renewed:
             station.certain_until = until
-        else:
+        elif name not in kept.busy:
             if not station.lost:
                 station.lost_at = boot_ticks()
             lose(station)
@@ -318,5 +332,5 @@ async def _renew_forever(daemon: Household) -> None:
         leases = {name: station.lease for name, station in daemon.stations.items() if not station.lost}
         with suppress(Exception), daemon.keeper.within(daemon.lease * PATIENCE):
             async with daemon.keeper.begin() as conn:
-                kept = await mailboxes.renew_many(conn, leases, daemon.me.name, daemon.lease)
+                kept = await _renew(conn, daemon, leases)
             _note_kept(daemon, kept, _certain(daemon, began))

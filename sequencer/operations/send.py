@@ -281,7 +281,8 @@ async def _commit_attempts(run: _Run, offered: Sequence[_Pair]) -> list[_Flight]
     """Commit that these messages are about to leave; the offers of those that may not leave are withdrawn."""
     run.stale = bool(offered) and not await run.office.fresh()
     try:
-        flights = await _take_off_together(run, offered) if offered and not run.stale else []
+        may = bool(offered) and not run.stale and run.office.holds()
+        flights = await _take_off_together(run, offered) if may else []
     except Exception as error:
         if is_outage(error):
             raise

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, case, literal, or_, select, update
+from sqlalchemy import Row, Select, bindparam, case, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.store import tables
@@ -271,17 +271,32 @@ async def take_many(
 
 
 async def renew_many(conn: AsyncConnection, leases: Mapping[str, int], owner: str, seconds: float) -> set[str]:
-    """Stay the owner of these (name -> lease number) for so many seconds from now, in one statement; the names of those
-    that were not lost."""
+    """Stay the owner of these (name -> lease number) for so many seconds from now, in one statement; their names.
+
+    One that somebody is just committing under is left out, so that a transaction that hangs costs no other mailbox its
+    lease; `held` tells it from one that was lost.
+    """
     if not leases:
         return set()
+    free = _owned(conn, leases, owner).with_for_update(skip_locked=True, key_share=True).cte("free")
     renewed = await conn.execute(
         update(tables.mailboxes)
-        .where(among(conn, _t.name, leases.keys()), _t.lease_owner == owner, _t.lease_until.is_not(None))
+        .where(_t.name.in_(select(free.c.name)))
         .values(lease_until=database_clock(conn, seconds))
         .returning(_t.name, _t.lease_number)
     )
     return {row.name for row in renewed if leases[row.name] == row.lease_number}
+
+
+async def held(conn: AsyncConnection, leases: Mapping[str, int], owner: str) -> set[str]:
+    """Of these (name -> lease number), those that this owner has not lost. They may have run out."""
+    found = (await conn.execute(_owned(conn, leases, owner))).all() if leases else ()
+    return {row.name for row in found if leases[row.name] == row.lease_number}
+
+
+def _owned(conn: AsyncConnection, names: Collection[str], owner: str) -> Select[tuple[str, int]]:
+    mine = _t.lease_owner == owner, _t.lease_until.is_not(None)
+    return select(_t.name, _t.lease_number).where(among(conn, _t.name, names), *mine)
 
 
 async def release_many(conn: AsyncConnection, leases: Mapping[str, int], owner: str) -> None:

@@ -38,7 +38,7 @@ async def overtake(desk: Desk) -> Desk:
 
 async def test_who_was_frozen_before_data_keeps_the_message_back(desk: Desk) -> None:
     await desk.enroll(ANNA)
-    desk.office = replace(desk.office, holds=lambda: False)
+    desk.office = replace(desk.office, holds=iter([True, False]).__next__)
     await desk.turn()
     assert desk.received(ANNA) == []
     assert await desk.states(ANNA) == [AttemptState.DEFERRED]
@@ -49,6 +49,17 @@ async def test_who_was_frozen_before_data_keeps_the_message_back(desk: Desk) -> 
     assert "RSET" in desk.peer.commands
 
 
+async def test_who_is_not_certain_of_the_lease_commits_nothing(desk: Desk) -> None:
+    await desk.enroll(ANNA)
+    desk.office = replace(desk.office, holds=lambda: False)
+    await desk.turn()
+    assert await desk.attempts(ANNA) == []
+    assert desk.received(ANNA) == []
+    desk.office = replace(desk.office, holds=lambda: True)
+    await desk.turn()
+    assert len(desk.received(ANNA)) == 1
+
+
 async def test_what_was_kept_back_comes_from_the_next_owner(desk: Desk) -> None:
     await desk.enroll(ANNA, BEN)
     overtaken: list[Desk] = []
@@ -57,7 +68,7 @@ async def test_what_was_kept_back_comes_from_the_next_owner(desk: Desk) -> None:
         overtaken.append(await overtake(desk))
 
     desk.hook().before = wakes_up
-    desk.office = replace(desk.office, holds=iter([False, True]).__next__)  # Anna's is kept back, Ben's leaves
+    desk.office = replace(desk.office, holds=iter([True, False, True]).__next__)  # Anna's is kept back, Ben's leaves
     await desk.turn()
     (later,) = overtaken
     assert later.words == ["in_doubt", "in_doubt"]
@@ -128,7 +139,7 @@ async def test_what_the_next_owner_found_absent_and_sent_again_is_not_sent_by_th
         assert len(desk.received(BEN)) == 1
 
     desk.hook().before = wakes_up
-    desk.office = replace(desk.office, holds=iter([False, True]).__next__)
+    desk.office = replace(desk.office, holds=iter([True, False, True]).__next__)
     await desk.turn(HOUR)
     assert len(desk.received(BEN)) == 1
     assert await desk.states(BEN) == [AttemptState.NOT_DELIVERED, AttemptState.ACCEPTED]

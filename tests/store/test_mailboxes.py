@@ -7,6 +7,7 @@ import asyncio
 from sequencer.store import mailboxes
 from sequencer.store.database import Database
 from sequencer.store.mailboxes import Cursor, MailboxState
+from tests.clock import PATIENCE
 from tests.store.people import MAILBOX, NOW, later
 
 
@@ -185,6 +186,26 @@ async def test_many_are_taken_kept_and_given_back_in_one_statement(database: Dat
         await mailboxes.release_many(conn, first | rest, "one")
         assert (await mailboxes.take_many(conn, names, "three", 60, 9)).keys() == first.keys()
         assert await mailboxes.owners(conn) == {name: "three" if name in first else "two" for name in names}
+
+
+async def test_a_lease_that_is_being_committed_under_does_not_keep_the_others_from_being_renewed(
+    database: Database, database_url: str
+) -> None:
+    await _registered(database)
+    keeper = await Database.open(database_url)
+    async with keeper.begin() as conn:
+        leases = await mailboxes.take_many(conn, [MAILBOX, "jane"], "one", 60, 2)
+        assert await mailboxes.renew_many(conn, leases, "one", 60) == {MAILBOX, "jane"}
+    if database.dialect == "postgresql":  # on SQLite there is one writer at a time
+        async with database.begin() as worker:
+            assert await mailboxes.hold_lease(worker, MAILBOX, 1)
+            async with asyncio.timeout(PATIENCE), keeper.begin() as conn:
+                assert await mailboxes.renew_many(conn, leases, "one", 60) == {"jane"}
+                assert await mailboxes.held(conn, leases, "one") == {MAILBOX, "jane"}
+    async with keeper.begin() as conn:
+        assert await mailboxes.held(conn, {MAILBOX: 1, "jane": 2}, "one") == {MAILBOX}
+        assert await mailboxes.held(conn, leases, "two") == set()
+    await keeper.close()
 
 
 async def test_who_had_to_wait_longest_is_taken_first_and_an_own_lease_again(database: Database) -> None:
