@@ -171,8 +171,7 @@ async def test_yesterdays_copy_sends_nothing_of_today_again(tmp_path: Path, data
         before = await story.received()
         await story.restored(copy)
         async with house.running():
-            await story.heard("recovered", PEOPLE)
-            await house.ear.notes_that(f"{PEOPLE} messages had left since it was copied")
+            await house.ear.notes_that("the database was restored: ")
             await house.reads_again(None)
             house.clock.advance(timedelta(hours=2))
             await house.reads_again(None)
@@ -182,9 +181,9 @@ async def test_yesterdays_copy_sends_nothing_of_today_again(tmp_path: Path, data
         after = await story.received()
         paused = [email for email in answered if await story.status(email) is Status.PAUSED]
         suppressed = [email for email in gone if await story.suppressed(email)]
+        silent = [email for email in (*early, *late) if email not in answered and email not in gone]
         async with house.running():  # whoever was not heard of goes on
             house.clock.advance(4 * DAY)
-            silent = [email for email in (*early, *late) if email not in answered and email not in gone]
             await story.heard("sent", len(silent))
         whole = await story.received()
         expected = {(email, "thanks") for email in (*early, *late)} | {(email, "article") for email in early}
