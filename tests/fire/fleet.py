@@ -22,7 +22,7 @@ from sequencer.daemon.clock import pulse
 from sequencer.operations.contacts import Imported, Wishes, import_file
 from sequencer.operations.live import Live
 from sequencer.operations.opening import opened
-from sequencer.store import agenda, attempts, contacts, enrollments
+from sequencer.store import agenda, attempts, contacts, enrollments, mailboxes
 from sequencer.store.attempts import Attempt, AttemptState
 from tests.clock import PATIENCE
 from tests.daemon.house import TEMPLATES
@@ -81,7 +81,11 @@ def people_of(box: Box, number: int) -> list[str]:
 
 
 async def enroll(live: Live, folder: Path, box: Box, number: int, now: datetime) -> None:
-    """Bring in so many people for this mailbox."""
+    """Bring in so many people for this mailbox, of which it is known that its provider does not fill Sent."""
+    async with live.database.begin() as conn:
+        await mailboxes.register(conn, [box.name], now)
+        for _ in range(mailboxes.CERTAIN_AFTER):
+            await mailboxes.saw_sent(conn, box.name, filled=False)
     rows = "".join(f"{email},P\n" for email in people_of(box, number))
     path = folder / f"{box.name}.csv"
     path.write_text(f"email,first_name\n{rows}")
@@ -119,6 +123,7 @@ class Running:
             now.isoformat(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            limit=1 << 24,  # a traceback is one line
             env={**os.environ, **ENVIRON, **({"LEASE": str(lease)} if lease is not None else {})},
         )
         daemon = cls(process, now)
