@@ -47,7 +47,7 @@ READ_AGAIN: Final = 2.0
 it is read once more before the next messages leave. Of the folders, only the inbox itself announces anything."""
 
 LOOKS: Final = 3
-"""Readings in a row before messages leave, while more and more mail is announced; then the next turn goes on."""
+"""Readings in a row before messages leave, while more and more is announced: a flood must not hold them for ever."""
 
 UNCERTAIN: Final = 1.0
 """Seconds between two looks whether a lease that may have run out has been renewed."""
@@ -308,8 +308,8 @@ async def _fresh(station: Station, mailbox: Mailbox) -> bool:
         if not await _read(station, mailbox, station.clock.now()):
             return False
         if not station.news.is_set():  # nothing came while we read
-            return True
-    return False
+            break
+    return True
 
 
 async def _inbox_line(station: Station, mailbox: Mailbox, now: datetime) -> ImapLine | None:

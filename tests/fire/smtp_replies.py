@@ -192,8 +192,6 @@ SPECIALS: Final[tuple[Row, ...]] = (
     Row("end", "2500 Ok", C.SENT),
     Row("mail", "250-half\r\n550 another code", C.REFUSED_US),
     Row("rcpt", "250-half\r\n550 another code", C.GONE),
-    Row("end", "250-half\r\n550 another code", C.MESSAGE),
-    Row("end", "550-half\r\n250 another code", C.SENT),
 )
 
 MALFORMED: Final = (
