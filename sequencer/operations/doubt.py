@@ -25,8 +25,8 @@ from sequencer.operations.copies import wants_copies
 from sequencer.operations.explain import outlook
 from sequencer.operations.happenings import Happening
 from sequencer.operations.live import Live
-from sequencer.operations.record import Refusal, change_in, is_outage
-from sequencer.store import aliases, attempts, contacts, enrollments, mailboxes, sent_copies, set_aside
+from sequencer.operations.record import Refusal, change_in, is_outage, touches_of
+from sequencer.store import agenda, aliases, attempts, contacts, enrollments, mailboxes, sent_copies, set_aside
 from sequencer.store.aliases import Alias
 from sequencer.store.attempts import Attempt, AttemptState
 from sequencer.store.sent_copies import Sighting
@@ -291,9 +291,22 @@ async def _take_back(
     after = await change_in(conn, live, attempt.enrollment_id, now, never_left)
     if not isinstance(after, Enrollment) or not made:
         return []
+    await _forget_touch(conn, after, attempt, now)
     outcome = attempts.Outcome(attempt.id, AttemptState.NOT_DELIVERED, reason, now)
     await attempts.finish_many(conn, [outcome])
     return [happening_of(event, after, attempt.recipient) for event in made]
+
+
+async def _forget_touch(conn: AsyncConnection, enrollment: Enrollment, attempt: Attempt, now: datetime) -> None:
+    """What never left is no touch: the next one need not keep its distance from it."""
+    mine = f"<{attempt.message_id}>"
+    touches: list[datetime] = []
+    for standing in await enrollments.by_contact(conn, enrollment.contact_id):
+        log = await enrollments.events_of(conn, standing.enrollment.id)
+        others = [line.event for line in log if getattr(line.event, "message_id", "") != mine]
+        touches += touches_of(standing.enrollment, others).values()
+    await contacts.set_touch(conn, enrollment.contact_id, max(touches, default=None))
+    await agenda.wake_contacts(conn, [enrollment.contact_id], now)
 
 
 async def _still_in_doubt(conn: AsyncConnection, attempt: Attempt) -> bool:

@@ -246,6 +246,11 @@ async def touched(conn: AsyncConnection, touches: Mapping[int, datetime]) -> Non
         await execute_many(conn, _TOUCH, rows)
 
 
+async def set_touch(conn: AsyncConnection, contact_id: int, at: datetime | None) -> None:
+    """What was taken for a touch never happened: this was the last one."""
+    await conn.execute(update(tables.contacts).where(_t.id == contact_id).values(last_touch_at=at))
+
+
 async def last_touch_of(conn: AsyncConnection, ids: Collection[int], *, lock: bool = False) -> dict[int, datetime]:
     """When each of these people was last touched, across sequences; who never was is not in the answer.
 

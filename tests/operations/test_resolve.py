@@ -16,10 +16,10 @@ from sequencer.operations.doubt import Resolved, settle_by_copy
 from sequencer.operations.explain import Explanation, why, why_json
 from sequencer.operations.health import status, status_json
 from sequencer.operations.record import Refusal, change
-from sequencer.store import attempts, sent_copies
+from sequencer.store import attempts, contacts, sent_copies
 from sequencer.store.attempts import AttemptState
 from sequencer.store.database import Database
-from tests.operations.desk import ANNA, BEN, DAY, HOUR, Desk, a_desk
+from tests.operations.desk import ANNA, BEN, CONFIG, DAY, HOUR, Desk, a_desk
 from tests.smtp_peer import Drop
 
 
@@ -101,6 +101,18 @@ async def test_not_delivered_takes_the_step_again(desk: Desk) -> None:
     (mail,) = desk.received(ANNA)
     assert mail["Subject"] == "Your quote"
     assert await desk.states(ANNA) == [AttemptState.NOT_DELIVERED, AttemptState.ACCEPTED]
+
+
+async def test_the_next_touch_keeps_no_distance_from_what_never_left(database: Database, tmp_path: Path) -> None:
+    config = CONFIG.replace("min_gap: off", "min_gap: 2 days")
+    async with a_desk(database, tmp_path, config=config) as desk:
+        number = await in_doubt(desk)
+        assert isinstance(await resolve(desk, number, delivered=False), Resolved)
+        await desk.turn(HOUR)
+        assert len(desk.received(ANNA)) == 1
+        async with database.read() as conn:
+            contact = await desk.contact(ANNA)
+            assert await contacts.last_touch_of(conn, [contact.id]) == {contact.id: desk.now}
 
 
 async def test_who_is_paused_gets_it_once_resumed(desk: Desk) -> None:
