@@ -46,7 +46,7 @@ def make_app(watch: Watch) -> ASGIApp:
         figures = await watch.figures()
         if isinstance(figures, str):
             return _verdict("ready", [Reason("database", figures)])
-        body, content_type = exposition(watch, figures, vitals.clock.now(), request.headers.get("accept", ""))
+        body, content_type = await exposition(watch, figures, vitals.clock.now(), request.headers.get("accept", ""))
         return Response(body, headers={"Content-Type": content_type})
 
     routes = [

@@ -65,6 +65,11 @@ async def test_everything_is_counted_by_mailbox(database: Database) -> None:
     assert (jane.in_doubt, jane.set_aside, jane.untold) == (0, 0, 0)
 
 
+async def test_a_daemon_that_owns_nothing_has_no_figures(database: Database) -> None:
+    async with database.read() as conn:
+        assert await take_figures(conn, [], "me", NOW) == ()
+
+
 def _hours(now: datetime, **calendar: object) -> str:
     """Why nothing may leave now, as `decide` says it."""
     slot = next_allowed(now, Calendar(zone=ZoneInfo("UTC"), **calendar))  # type: ignore[arg-type]
