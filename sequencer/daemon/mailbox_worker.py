@@ -288,7 +288,11 @@ async def _look_back(station: Station, now: datetime) -> None:
     _recovered(station, "copy")
     if found is None:
         return
-    left = "nothing has left" if not found.recovered else f"{found.recovered} messages had left"
+    left = (
+        f"{found.recovered} message{'' if found.recovered == 1 else 's'} had left"
+        if found.recovered
+        else "nothing had left"
+    )
     station.tell(
         Note("warning", station.name, f"the database was restored: {left} since it was copied, by the Sent folder")
     )
