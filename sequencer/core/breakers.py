@@ -91,7 +91,7 @@ def _exceeds(limit: TooMany, number: int, sent: int) -> bool:
 
 def _part(limit: TooMany, number: int, sent: int) -> str:
     whole = max(sent, number)
-    return f"{number} of the {whole} {{}} ({number / whole * 100:.1f} %; {limit.share * 100:g} % is the limit)"
+    return f"{number} of the {whole} {{}} ({number / whole:.1%}; {limit.share * 100:g}% is the limit)"
 
 
 def _days(window: timedelta) -> str:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from sequencer.daemon.clock import pulse, ticks
 from sequencer.daemon.state import Household
 from sequencer.daemon.telling import Note
 from sequencer.daemon.vitals import MINDING, Heart
-from sequencer.store import agenda, announcements
+from sequencer.store import agenda, announcements, mailboxes
 from sequencer.store.announcements import SHARE, WAKE, Ear
 from sequencer.store.database import PostgresServer
 
@@ -44,12 +46,21 @@ async def mind_database(daemon: Household) -> None:
         try:
             async with daemon.live.database.read() as conn:
                 earliest = await agenda.next_wakes(conn, daemon.stations)
+                reopened = await _reopened(conn, daemon)
         except Exception as error:  # the leases tell when the database is away; the next look comes soon
             daemon.tell(Note("debug", "", f"the look for changes failed: {type(error).__name__}: {error}", "look"))
             continue
+        for name in reopened:
+            daemon.stations[name].wake.set()
         for name, wake_at in earliest.items():
             if (station := daemon.stations.get(name)) is not None:
                 station.look_by(wake_at)
+
+
+async def _reopened(conn: AsyncConnection, daemon: Household) -> list[str]:
+    """The mailboxes that had stopped themselves, and that somebody has let go on; it may be that nobody waits there."""
+    halted = [name for name, station in daemon.stations.items() if station.standing.halts]
+    return [row.name for row in await mailboxes.some(conn, halted) if not row.halts] if halted else []
 
 
 async def mind_announcements(daemon: Household) -> None:

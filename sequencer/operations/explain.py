@@ -54,7 +54,7 @@ class Hold:
     @property
     def way_out(self) -> str:
         """What a person can do about it; empty when it passes by itself."""
-        stopped = re.match(STOPPED_ITSELF.format(r"(\S+)", ""), self.reason)
+        stopped = re.match(STOPPED_ITSELF.format(r"(\S+)"), self.reason)
         if stopped is not None:
             return f"once that is seen to: `sequencer reopen {stopped[1]}`"
         found = re.match(r"the template (\S+) needs (\w+)", self.reason)
@@ -174,6 +174,8 @@ def _by_the_inbox(hold: Hold | None, box: MailboxRow | None, now: datetime) -> H
     """A hold for want of a fresh reading names the mailbox, when it was last read, and what is wrong with it."""
     if hold is None or box is None:
         return hold
+    if hold.reason == STOPPED_ITSELF.format(box.name):
+        return replace(hold, reason=f"{hold.reason}: {box.reason}")
     waits = hold.reason in (NOT_READ_SINCE, READ_TOO_LONG_AGO)
     stale = box.inbox_read_at is None or now - box.inbox_read_at > FRESH_FOR
     if not waits and not (stale and hold.reason == box.reason):

@@ -18,7 +18,7 @@ from sequencer.store.conversations import in_conversation
 from sequencer.store.mailboxes import MailboxRow, MailboxState
 from sequencer.workspace.calendars import UnknownPlace, calendar_for
 
-STOPPED_ITSELF: Final = "the mailbox {} has stopped itself: {}"
+STOPPED_ITSELF: Final = "the mailbox {} has stopped itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _hold(box: MailboxRow | None) -> str:
     """What holds everybody who is written to from this mailbox."""
     if box is None or box.state is MailboxState.OK:
         return ""
-    return STOPPED_ITSELF.format(box.name, box.reason) if box.state is MailboxState.HALTED else box.reason
+    return STOPPED_ITSELF.format(box.name) if box.state is MailboxState.HALTED else box.reason
 
 
 async def _edited_at(conn: AsyncConnection, live: Live, enrollment: Enrollment, sequence: Sequence) -> datetime | None:

@@ -37,8 +37,8 @@ def test_the_reasons_are_plain_words_with_the_numbers() -> None:
     counts = Counts(bounces=12, complaints=2, refusals=3, logins=3, sent=96)
     said = too_many(DEFAULT, counts, {"refusals": "550 5.7.1 blocked", "login": "535 no"})
     assert said == {
-        "bounces": "12 of the 96 messages of the last 7 days came back for good (12.5 %; 5 % is the limit)",
-        "complaints": "2 of the 96 messages of the last 7 days were reported as spam (2.1 %; 0.3 % is the limit)",
+        "bounces": "12 of the 96 messages of the last 7 days came back for good (12.5%; 5% is the limit)",
+        "complaints": "2 of the 96 messages of the last 7 days were reported as spam (2.1%; 0.3% is the limit)",
         "refusals": "its mail was refused 3 times within a day because of the sender, last with: 550 5.7.1 blocked",
         "login": "the login was refused 3 times in a row: 535 no",
     }

@@ -24,6 +24,7 @@ from sequencer.operations import breakers
 from sequencer.operations.alerting import Words, tell
 from sequencer.operations.breakers import Reopened
 from sequencer.store import alerts, attempts, contacts, enrollments, mailboxes, strikes
+from sequencer.store.database import Database
 from sequencer.store.strikes import Strike
 from tests.clock import PATIENCE
 from tests.daemon.house import MARK, QUOTE, House, furnish
@@ -273,3 +274,28 @@ async def test_a_server_that_refuses_is_no_success() -> None:
         answer = await by_url(f"json://127.0.0.1:{port}/", "subject", "body")
         assert answer == NotTold("json://… did not take it; is its address in `notify:` right?")
         assert len(heard) >= 1
+
+
+# On both databases --------------------------------------------------------------------------------------
+
+
+async def test_reopening_from_another_process_wakes_the_owner(
+    tmp_path: Path, database: Database, database_url: str
+) -> None:
+    async with PymapServer({"mark": "pw"}) as imap, SmtpPeer(logins={"mark": "pw"}) as smtp:
+        furnish(tmp_path, smtp=smtp.port, imap=imap.port, user="mark", database=f'"{database_url}"')
+        house = House(tmp_path, smtp)
+        smtp.once("rcpt", *[Say("550 5.1.1 No such user")] * 5)
+        await house.enroll(*(f"p{number}@customer{number}.example" for number in range(5)))
+        async with house.running():
+            await house.ear.notes_that("has stopped itself: 5 of the 5 messages")
+            await house.ear.notes_that("told the rep")
+            async with house.live() as live:  # as `sequencer reopen` does, while nobody waits for anything
+                found = await breakers.reopen(live, ["mark"], house.clock.now())
+            assert isinstance(found, list)
+            assert isinstance(found[0], Reopened)
+            assert (found[0].waiting, found[0].running) == (0, True)
+            await house.ear.notes_that("goes on: it was reopened")
+            await house.enroll(CARLA)
+            await house.ear.happens("sent")
+        assert len(house.sent_to(CARLA)) == 1

@@ -121,7 +121,7 @@ async def test_too_many_bounces_stop_it_and_one_of_two_does_not(tmp_path: Path) 
         await comes_back(shop, people(5)[4])
         row = await row_of(shop)
         assert row.state is MailboxState.HALTED
-        assert row.reason == "5 of the 40 messages of the last 7 days came back for good (12.5 %; 5 % is the limit)"
+        assert row.reason == "5 of the 40 messages of the last 7 days came back for good (12.5%; 5% is the limit)"
         assert shop.ear.notes[-1].endswith("`sequencer reopen mark` lets it go on")
         await shop.enroll("late@example.com")
         await shop.settle()
@@ -223,7 +223,7 @@ async def test_the_alert_stands_with_the_halt_once_for_every_place(tmp_path: Pat
         assert len(waiting) == 2
         assert waiting[0].subject == "The mailbox mark has stopped itself"
         assert "sequencer reopen mark" in waiting[0].body
-        assert "(15.0 %; 5 % is the limit)." in " ".join(waiting[0].body.split())
+        assert "(15.0%; 5% is the limit)." in " ".join(waiting[0].body.split())
         assert not any("127.0.0.1" in one.target for one in waiting)
 
 
@@ -247,7 +247,7 @@ async def test_reopened_it_goes_on_at_its_pace_the_longest_due_first_and_counts_
         one = await reopen(shop)
         assert (one.waiting, one.reason) == (
             3,
-            "5 of the 40 messages of the last 7 days came back for good (12.5 %; 5 % is the limit)",
+            "5 of the 40 messages of the last 7 days came back for good (12.5%; 5% is the limit)",
         )
         await shop.run_for(3 * HOUR)
         late = (await shop.sent())[40:]
