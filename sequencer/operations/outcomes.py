@@ -309,8 +309,8 @@ def _carried_on(question: Question, after: Enrollment, events: Sequence[e.Event]
         return question
     touch = touches_of(after, events).get(after.contact_id, facts.last_touch_to_contact)
     if after.definition == sequence.version:
-        facts = replace(facts, earlier=None, edited_at=None)
-    return replace(question, facts=replace(facts, last_touch_to_contact=touch))
+        return Question(sequence, replace(facts, earlier=None, edited_at=None, last_touch_to_contact=touch))
+    return Question(sequence, replace(facts, last_touch_to_contact=touch))
 
 
 def _fold(one: Ended) -> tuple[Enrollment, tuple[e.Event, ...]]:

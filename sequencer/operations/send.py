@@ -254,16 +254,15 @@ async def _record(run: _Run, ended: Sequence[Ended]) -> None:
     run.result.happenings += await record_outcomes(run.live, ended, run.now, copy=copy)
 
 
-def _asked(letter: _Letter, ended: Ended) -> Ended:
-    return replace(ended, question=letter.ready.question, wakes=letter.ready.seen.wakes)
+def _asked(letter: _Letter, ended: Ended, other_ids: tuple[str, ...] = ()) -> Ended:
+    ready = letter.ready
+    return replace(ended, question=ready.question, wakes=ready.seen.wakes, other_ids=other_ids)
 
 
 def _landed(office: Office, flight: _Flight, outcome: Outcome, now: datetime) -> Ended:
     ended = ended_by(flight.letter.prepared, flight.enrollment, flight.started.attempt, outcome, now)
-    ended = _asked(flight.letter, ended)
-    if not isinstance(outcome, Delivered):
-        return ended
-    return replace(ended, other_ids=ids_in_answer(outcome.answer, office.mailbox.smtp.host))
+    others = ids_in_answer(outcome.answer, office.mailbox.smtp.host) if isinstance(outcome, Delivered) else ()
+    return _asked(flight.letter, ended, others)
 
 
 async def _offer(lines: Lines, line: Outgoing, sender: str, letter: Prepared) -> Offered | Refused | Unreachable:

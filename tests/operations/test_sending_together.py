@@ -152,7 +152,7 @@ async def test_a_server_that_counts_connections_is_not_pestered(desk: Desk) -> N
     desk.peer.always("greeting", Say("421 4.7.0 Too many connections", then_drop=True))
     sent = await desk.turn()
     assert (sent.count, sent.trouble) == (20, None)
-    assert desk.peer.connections == 2 + 14
+    assert desk.peer.connections == 2 + 1
 
 
 async def test_trouble_in_one_batch_stops_the_next(desk: Desk) -> None:
