@@ -37,6 +37,9 @@ from tests.smtp_peer import AcceptedMail, Late, SmtpPeer
 PEOPLE: Final = sized(200, 1_000)
 ROUNDS: Final = sized(1, 10)
 ANSWERING: Final = 0.7
+AROUND: Final = 90.0
+"""Seconds: the deviation of the instants of the replies from those at which the follow-ups fall due."""
+
 FOLDERS: Final = ("INBOX", "INBOX", "Junk", "Archive")
 SPREAD: Final = timedelta(hours=1)
 STEPS: Final = (timedelta(seconds=45), timedelta(seconds=45), timedelta(minutes=10))
@@ -191,22 +194,32 @@ async def _round(race: _Race, emails: list[str]) -> None:
 
 async def _answers(race: _Race, emails: list[str], step: timedelta) -> None:
     house, chance = race.house, race.chance
-    begins = house.clock.now()
-    ends = begins + timedelta(hours=2) + SPREAD
-    span = (ends - begins).total_seconds()
+    due = await _planned(race, emails)
     moments = sorted(
-        (begins + timedelta(seconds=chance.uniform(0, span)), email) for email in emails if chance.random() < ANSWERING
+        (at + timedelta(seconds=chance.gauss(0, AROUND)), email)
+        for email, at in due.items()
+        if chance.random() < ANSWERING
     )
+    ends = max(due.values()) + SPREAD / 4
     while house.clock.now() < ends or moments:
         _dawdle(race)
         house.clock.advance(chance.uniform(0.02, 1) * step)
         while moments and moments[0][0] <= house.clock.now():
+            if chance.random() < 0.7:
+                await pulse(asyncio.Event(), chance.uniform(0, 0.15))  # the worker is anywhere in its turn
             await race.answers(moments.pop(0)[1])
-            if chance.random() < 0.5:
-                await pulse(asyncio.Event(), chance.uniform(0, 0.02))  # the worker is anywhere in its turn
         await pulse(asyncio.Event(), chance.uniform(0.001, 0.02))
         if chance.random() < 0.7:  # time mostly stands still while a turn is taken, not always
             await _turn_over(race)
+
+
+async def _planned(race: _Race, emails: list[str]) -> dict[str, datetime]:
+    """When the follow-up of each of them falls due, as it is planned after the first message."""
+    people, rows = tables.contacts.c, tables.enrollments.c
+    query = select(people.email, rows.wake_at).where(people.id == rows.contact_id, rows.wake_at.is_not(None))
+    async with race.house.live() as live, live.database.read() as conn:
+        found: dict[str, datetime] = {row.email: row.wake_at for row in await conn.execute(query)}
+    return {email: found[email] for email in emails if email in found}
 
 
 async def _turn_over(race: _Race) -> None:
