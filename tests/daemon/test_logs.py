@@ -86,26 +86,22 @@ async def the_daemon(folder: Path, *options: str) -> AsyncIterator[Running]:
             await process.wait()
 
 
+FORMS = [
+    form
+    for secret in (SECRET, OTHER)
+    for form in (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode().rstrip("="))
+]
+
+
 def _no_secret(printed: list[str]) -> None:
-    veil = Veil()
-    _, config, _ = read_config(
-        "company: {name: x, address: y}\n"
-        "mailboxes: {mark: {from: Mark <mark@example.com>, provider: gmail, password: '${MARK_PASSWORD}'}}\n"
-        "reader: {endpoint: https://api.example.com, model: m, key: '${READER_KEY}'}\n",
-        Path(),
-        ENVIRON,
-    )
-    assert config is not None
-    assert secrets_of(config) == {SECRET, OTHER}
-    veil.learn(config)
     for line in printed:
-        assert veil.over(line) == line, line
+        assert not any(form in line for form in FORMS), line
 
 
 def _no_address(printed: list[str]) -> None:
     for line in printed:
-        assert without_addresses(line) == line, line
-        assert not any(name in line.lower() for name in ("anna", "ben@", "cleo", "holloway"))
+        assert "@" not in line, line
+        assert not any(name in line.lower() for name in ("anna", "cleo", "holloway")), line
 
 
 JANE = """\
@@ -225,6 +221,7 @@ def _veil(**environ: str) -> Veil:
         text, Path(), {"DB_PASSWORD": "pg%2Fpass%40word", "SLACK": "tokenA123/tokenB456", **environ}
     )
     assert config is not None, problems
+    assert {SECRET, "pw"} & secrets_of(config)
     veil = Veil()
     veil.learn(config)
     return veil
