@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -219,7 +220,13 @@ def _settle_in(daemon: Household, name: str, number: int, until: float) -> Stati
     station.certain_until = until
     daemon.stations[name] = station
     daemon.live.database.owned[name] = station.look_by
+    daemon.live.database.sure = partial(_is_surely_ours, daemon)
     return station
+
+
+def _is_surely_ours(daemon: Household, name: str) -> bool:
+    station = daemon.stations.get(name)
+    return station is not None and not station.lost and station.certain()
 
 
 def _start(daemon: Household, name: str, number: int, until: float, delay: float) -> None:

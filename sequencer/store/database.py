@@ -103,6 +103,10 @@ def _without_password(dsn: str) -> str:
     return f"postgresql://{user}{parts.hostname or ''}{port}{parts.path}"
 
 
+def _surely(name: str) -> bool:
+    return True
+
+
 @dataclass(slots=True)
 class Database:
     """An open database. Create it with `open`, end it with `close`; belongs to one event loop."""
@@ -113,6 +117,9 @@ class Database:
     owned: dict[str, Callable[[datetime], None]] = field(default_factory=dict, repr=False)
     """The mailboxes that this process works for, and whom to tell when a transaction of this process has made
     something due there earlier. The owners of the others are told by PostgreSQL."""
+
+    sure: Callable[[str], bool] = field(default=_surely, repr=False)
+    """Whether one of these is certainly still ours; where it is not, PostgreSQL tells whoever may own it now, too."""
 
     _one_writer: asyncio.Lock | None = field(default=None, repr=False)
     _writing: asyncio.Task[Any] | None = field(default=None, repr=False)
@@ -155,7 +162,7 @@ class Database:
             earlier = announcements.collect(conn)
             yield conn
             if earlier and self._one_writer is None:
-                others = {name: at for name, at in earlier.items() if name not in self.owned}
+                others = {name: at for name, at in earlier.items() if name not in self.owned or not self.sure(name)}
                 await announcements.announce_earlier(conn, others)
         for name in earlier.keys() & self.owned.keys():
             self.owned[name](earlier[name])
