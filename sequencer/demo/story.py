@@ -98,7 +98,7 @@ class Story:
     def told(self, told: Told, now: datetime) -> None:
         """What the daemon tells, as far as it belongs to the story."""
         if isinstance(told, Note):
-            if told.level != "info":
+            if told.level in ("warning", "error"):
                 self.tell(now, TROUBLE, told.mailbox or "daemon", told.message)
             return
         text = sentence(told)
