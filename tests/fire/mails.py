@@ -141,6 +141,15 @@ def _report(
     return text.replace("\n", "\r\n").encode()
 
 
+def unasked(sender: str, rep: str, at: datetime) -> bytes:
+    """A contact writes before we have written to them."""
+    written = EmailMessage(_UNFOLDED)
+    written["From"], written["To"], written["Subject"] = sender, rep, "A question"
+    written["Date"], written["Message-ID"] = format_datetime(at), f"<u{next(_numbers)}@{sender.rpartition('@')[2]}>"
+    written.set_content("Does it come with a tow bar?\n")
+    return _wire(written)
+
+
 def noise(rep: str, at: datetime) -> bytes:
     """A mail that is nobody's business here."""
     written = EmailMessage(_UNFOLDED)
