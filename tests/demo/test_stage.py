@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.console import Console
 
+from sequencer.daemon.telling import LEVELS, Note
 from sequencer.demo import cast
 from sequencer.demo.clock import AcceleratedClock
 from sequencer.demo.letters import letter
@@ -123,3 +124,11 @@ def test_a_long_mail_is_cut_between_words_and_a_new_day_gets_a_heading() -> None
     story.tell(START + timedelta(hours=17), DAEMON, "Anna", "third")
     assert printed.getvalue().count("March") == 2
     assert "\x1b[" not in printed.getvalue()
+
+
+def test_only_trouble_of_the_daemon_belongs_to_the_story() -> None:
+    printed = io.StringIO()
+    story = Story(Console(file=printed, width=200), ZoneInfo("America/Denver"), {})
+    for level in LEVELS:
+        story.told(Note(level, "mark", f"a line of the level {level}"), START)
+    assert [line.rpartition(" ")[2] for line in printed.getvalue().splitlines()] == ["warning", "error"]
