@@ -195,14 +195,29 @@ async def unlearn_sent(conn: AsyncConnection, name: str) -> None:
     )
 
 
+LEASES_LEFT_OUT: Final = 1_000_000
+
+
 async def is_copy(conn: AsyncConnection, name: str) -> bool:
     """Whether the database is a copy of which it is not known yet what has left the mailbox since."""
     return await conn.scalar(select(_t.copied_at).where(_t.name == name)) is not None
 
 
 async def mark_copied(conn: AsyncConnection, at: datetime) -> None:
-    """Say in a copy of the database when it was made: what has left since has to be found out."""
-    await conn.execute(update(tables.mailboxes).values(copied_at=at, restored_at=None, inbox_read_at=None))
+    """Say in a copy of the database when it was made: what has left since has to be found out.
+
+    No lease number given out since may come again either: a frozen owner may still hold it.
+    """
+    await conn.execute(
+        update(tables.mailboxes).values(
+            copied_at=at,
+            restored_at=None,
+            inbox_read_at=None,
+            lease_owner="",
+            lease_until=None,
+            lease_number=_t.lease_number + LEASES_LEFT_OUT,
+        )
+    )
 
 
 async def mark_restored(conn: AsyncConnection, name: str, now: datetime) -> None:

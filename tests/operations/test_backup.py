@@ -105,6 +105,24 @@ async def test_there_and_back(house: House) -> None:
     assert await people(house) == ["anna@example.com", "ben@example.org"]
 
 
+async def test_no_lease_number_comes_twice(house: House) -> None:
+    """An owner that was frozen before the restore may wake up after it."""
+    async with house.live() as live, live.database.begin() as conn:
+        await mailboxes.register(conn, ["mark"], MONDAY)
+    await backed_up(house)
+    async with house.live() as live, live.database.begin() as conn:
+        frozen = await mailboxes.take(conn, "mark", "frozen", 0)
+    done = await put_back(house, force=True)
+    assert isinstance(done, Restored), done
+    async with house.live() as live, live.database.begin() as conn:
+        await mailboxes.register(conn, ["mark"], MONDAY)
+        now = await mailboxes.take(conn, "mark", "another", 60)
+        assert frozen is not None
+        assert now is not None
+        assert now != frozen
+        assert not await mailboxes.hold_lease(conn, "mark", frozen)
+
+
 async def test_not_while_a_daemon_works_with_it(house: House, database_url: str) -> None:
     await backed_up(house)
     if database_url.startswith("sqlite"):
