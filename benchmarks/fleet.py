@@ -233,7 +233,7 @@ async def measure_leases(url: str, number: int) -> None:
     await _timed(take_over, 5)
     print(
         f"{number:7} mailboxes, {len(fleet)} daemons: one round with {len(leases)} mailboxes {rounds}, {together:.0f} "
-        f"rounds a second from 8 daemons at once; taking {len(leases)} free ones {statistics.median(taken):.1f} ms",
+        f"rounds a second from {min(8, len(fleet))} daemons at once; taking {len(leases)} free ones {statistics.median(taken):.1f} ms",
         flush=True,
     )
     await database.close()
