@@ -40,10 +40,10 @@ from tests.fire.scale import sized
 from tests.pymap_server import PymapServer
 from tests.smtp_peer import SmtpPeer
 
-PEOPLE: Final = sized(9, 300)
+PEOPLE: Final = sized(9, 120)
 """So many enter before the copy is made; every third one answers afterwards, every third one unsubscribes."""
 
-LATER: Final = sized(3, 60)
+LATER: Final = sized(3, 30)
 """So many enter after it: one in three answers, one in three unsubscribes."""
 
 DAY: Final = timedelta(days=1)
@@ -91,7 +91,7 @@ class _Story:
         )
         await line.open()
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PATIENCE * sized(1, 10)):  # the in-process server searches Sent from end to end
                 while (state := await line.examine("Sent")) and (
                     not isinstance(state, FolderState) or state.exists < len(self.house.smtp.accepted)
                 ):
