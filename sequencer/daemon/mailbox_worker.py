@@ -36,7 +36,7 @@ from sequencer.workspace.config import Mailbox
 LOOK_AT: Final = 200
 """People looked at in one turn."""
 
-TOGETHER: Final = 12 * MOST_LINES
+TOGETHER: Final = 8 * MOST_LINES
 """Messages sent in one turn, between two looks into the inbox, where no limit binds."""
 
 KEEP_LINES: Final = timedelta(seconds=30)

@@ -9,8 +9,9 @@ from typing import Final
 from sequencer.mail.accounts import SmtpAccount, Unreachable
 from sequencer.mail.smtp import Outgoing, SmtpLine
 
-MOST_LINES: Final = 16
-"""More connections hardly send faster, and providers count them."""
+MOST_LINES: Final = 24
+"""So many messages go through together, and may be in doubt together: more would hardly be faster, and providers count
+connections. Only a mailbox whose limits are off ever has so many messages at once."""
 
 
 class Lines:
@@ -31,7 +32,7 @@ class Lines:
         missing = min(wanted, self._most) - len(self._open)
         if missing > 0:
             lines = [self._make(self.account) for _ in range(missing)]
-            # The first one alone: a refused login is not to be repeated sixteen times.
+            # The first one alone: a refused login is not to be repeated on every one.
             first = await lines[0].open()
             if isinstance(first, Unreachable) and not self._open:
                 return first

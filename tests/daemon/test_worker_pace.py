@@ -21,6 +21,7 @@ from sequencer.operations import tasks
 from sequencer.operations.adopt import Unusable, adopt
 from sequencer.operations.enrollments import Entered, enroll
 from sequencer.operations.explain import Explanation, why
+from sequencer.operations.lines import MOST_LINES
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal, change
 from sequencer.store import attempts, contacts, enrollments, mailboxes
@@ -398,7 +399,7 @@ async def test_a_server_that_hangs_up_on_every_message_costs_one_message_a_try(t
         await shop.settle()
         assert (await state_of(shop))[0] is MailboxState.HELD
         first = shop.smtp.commands.count("DATA")
-        assert first <= 16
+        assert first <= MOST_LINES
         await shop.run_for(2 * HOUR)
         # Tries after one, two, four … minutes, then every half hour.
         assert shop.smtp.commands.count("DATA") - first <= 8
