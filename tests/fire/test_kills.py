@@ -207,16 +207,16 @@ def _address(number: int) -> str:
 
 
 async def _let_the_lease_expire(trial: _Trial) -> None:
-    """On PostgreSQL the next daemon would have to wait for half a minute: move the dead one's lease back instead."""
+    """On PostgreSQL the next daemon would wait until the dead one counts as dead: let it be long ago that it was."""
     async with opened(trial.folder, ENVIRON) as live:
         assert isinstance(live, Live), live
         if live.database.dialect == "sqlite":
             return
+        until, alive = tables.mailboxes.c.lease_until, tables.daemons.c.alive_until
         long_ago = SystemClock().now().replace(year=2020)
         async with live.database.begin() as conn:
-            await conn.execute(
-                update(tables.mailboxes).where(tables.mailboxes.c.lease_until.is_not(None)).values(lease_until=long_ago)
-            )
+            await conn.execute(update(tables.mailboxes).where(until.is_not(None)).values(lease_until=long_ago))
+            await conn.execute(update(tables.daemons).where(alive.is_not(None)).values(alive_until=long_ago))
 
 
 # The end -----------------------------------------------------------------------------------------------
