@@ -180,13 +180,18 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def copy_of(template: Path, folder: Path) -> str:
+    """The URL of a new SQLite file in a folder, with all the tables."""
+    path = folder / "sequencer.db"
+    shutil.copyfile(template, path)
+    return f"sqlite:///{path}"
+
+
 @pytest.fixture(params=BOTH)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database with all the tables: a test that asks for it runs on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        path = tmp_path / "sequencer.db"
-        shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
-        yield f"sqlite:///{path}"
+        yield copy_of(request.getfixturevalue("migrated_sqlite"), tmp_path)
         return
     server: Server = request.getfixturevalue("postgresql_server")
     url = server.url(server.reused)

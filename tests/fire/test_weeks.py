@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tests.databases import empty_postgresql
+from tests.databases import copy_of, empty_postgresql
 from tests.fire import deeds
 from tests.fire.conftest import Count
 from tests.fire.files import KEEP, LIMITS, STEADY, a_plan
@@ -183,9 +182,7 @@ def machine(place: URL) -> Iterator[type[Weeks]]:
 def new_database(url: str, folder: Path, template: Path) -> str:
     """An empty database with all the tables."""
     if url.startswith("sqlite"):
-        path = folder / "sequencer.db"
-        shutil.copyfile(template, path)
-        return f"sqlite:///{path}"
+        return copy_of(template, folder)
     empty_postgresql(url)
     return url
 
