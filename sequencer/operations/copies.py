@@ -54,7 +54,8 @@ async def file_copies(live: Live, mailbox: Mailbox, line: Incoming, folder: str,
     """See to the copies whose time has come, `AT_ONCE` at most. Raises ConnectionLost.
 
     One that stands there already is not put there again: the provider has made it, or we have and stopped between the
-    APPEND and its record.
+    APPEND and its record. Where the provider is known to leave it to us, the first of them is looked for only, to
+    notice when that changes.
     """
     async with live.database.read() as conn:
         row = await mailboxes.get(conn, mailbox.name)
@@ -69,10 +70,13 @@ async def file_copies(live: Live, mailbox: Mailbox, line: Incoming, folder: str,
     failures: dict[PendingCopy, str] = {}
     filed: list[int] = []
     seen: list[bool] = []
+    doubtful = True
     try:
         for copy in pending:
             failures[copy] = LOST  # unless we hear better
-            there = is_there and bool(await line.uids_with_message_id(folder, f"<{copy.message_id}>"))
+            look = is_there and bool(doubtful or copy.tries)
+            there = look and bool(await line.uids_with_message_id(folder, f"<{copy.message_id}>"))
+            doubtful = bool(waits) or there
             if copy.tries == 0 and (there or waits):
                 seen.append(there)
             answer = Appended() if there else await _put(line, folder, copy)
