@@ -327,7 +327,7 @@ PARTIAL: Final[tuple[tuple[Phase, str, Class, int], ...]] = (
 async def test_some_are_refused_some_put_off_and_the_others_have_their_message(
     engine: _Engine, trouble: bool, counts: Count
 ) -> None:
-    """Batches of sixteen: each person gets what was said of them, whatever the others got. With `trouble`, the server
+    """In batches: each person gets what was said of them, whatever the others got. With `trouble`, the server
     also has a moment of weakness in the middle: then the rest wait for it."""
     shop = engine.shop
     emails = [f"m{number}@example.com" for number in range(48)]
