@@ -118,14 +118,13 @@ async def _round(daemon: Household, memory: _Memory) -> None:
     patient = began < memory.patient_until
     ended = _ended(daemon)
     leases = {name: station.lease for name, station in daemon.stations.items() if not station.lost}
-    with daemon.keeper.within(daemon.lease * PATIENCE):
-        async with daemon.keeper.begin() as conn:
-            kept = await _renew(conn, daemon, leases)
-            await mailboxes.release_many(conn, ended, daemon.me.name)
-            parts = await _parts(conn, daemon, memory)
-            taken = {} if patient else await _take(conn, daemon, parts)
-            if ended.keys() - taken.keys():
-                await announcements.announce_share(conn)
+    async with daemon.keeper.begin() as conn:
+        kept = await _renew(conn, daemon, leases)
+        await mailboxes.release_many(conn, ended, daemon.me.name)
+        parts = await _parts(conn, daemon, memory)
+        taken = {} if patient else await _take(conn, daemon, parts)
+        if ended.keys() - taken.keys():
+            await announcements.announce_share(conn)
     memory.reached_at = began
     for name in ended.keys() - taken.keys():
         daemon.vitals.worker_ended(name)
@@ -286,7 +285,7 @@ async def leave(daemon: Household) -> None:
         await _free(daemon, _ended(daemon))
     await cancel(list(daemon.workers.values()))
     await _free(daemon, _ended(daemon))
-    with suppress(Exception), daemon.keeper.within(daemon.lease * PATIENCE):
+    with suppress(Exception):
         async with daemon.keeper.begin() as conn:  # also what a round has taken that was cut off
             await mailboxes.release_all(conn, daemon.me.name)
 
@@ -294,7 +293,7 @@ async def leave(daemon: Household) -> None:
 async def _free(daemon: Household, ended: Mapping[str, int], *, leaving: bool = False) -> None:
     """Give these back and keep the others. Where the database is away, the leases run out by themselves."""
     kept = {name: station.lease for name, station in daemon.stations.items() if not station.lost}
-    with suppress(Exception), daemon.keeper.within(daemon.lease * PATIENCE):
+    with suppress(Exception):
         async with daemon.keeper.begin() as conn:
             await mailboxes.release_many(conn, ended, daemon.me.name)
             await mailboxes.renew_many(conn, kept, daemon.me.name, daemon.lease)
@@ -337,7 +336,7 @@ async def _renew_forever(daemon: Household) -> None:
         await pulse(daemon.stop, daemon.lease / RENEWALS)
         began = boot_ticks()
         leases = {name: station.lease for name, station in daemon.stations.items() if not station.lost}
-        with suppress(Exception), daemon.keeper.within(daemon.lease * PATIENCE):
+        with suppress(Exception):
             async with daemon.keeper.begin() as conn:
                 kept = await _renew(conn, daemon, leases)
             _note_kept(daemon, kept, _certain(daemon, began))

@@ -11,14 +11,13 @@ import asyncio
 import os
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
-from weakref import WeakSet
 
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
@@ -123,7 +122,6 @@ class Database:
 
     _one_writer: asyncio.Lock | None = field(default=None, repr=False)
     _writing: asyncio.Task[Any] | None = field(default=None, repr=False)
-    _lines: WeakSet[Any] = field(default_factory=WeakSet, repr=False)
 
     @staticmethod
     async def open(url: str, *, patient: bool = False, keeper: float | None = None) -> Database:
@@ -192,23 +190,6 @@ class Database:
         async with self.reader.begin() as conn:
             yield conn
 
-    @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """What takes longer than this fails: all connections are broken off, so that nobody waits for a server that has
-        gone silent. PostgreSQL only; a file is not silent."""
-        if self._one_writer is not None:
-            yield
-            return
-        alarm = asyncio.get_running_loop().call_later(seconds, self._break_off)
-        try:
-            yield
-        finally:
-            alarm.cancel()
-
-    def _break_off(self) -> None:
-        for line in list(self._lines):
-            line.terminate()
-
     async def close(self) -> None:
         """Close all connections."""
         await self.reader.dispose()
@@ -266,14 +247,10 @@ def _open_postgresql(location: PostgresServer, silent: float | None, keeper: flo
     asked_for = parse_qs(urlsplit(location.dsn).query)
     settings = {name: value for name, value in settings.items() if name not in asked_for}
 
-    lines: WeakSet[Any] = WeakSet()
-
     async def connect() -> Any:
-        line = await asyncpg.connect(
+        return await asyncpg.connect(
             location.dsn, timeout=keeper or CONNECT_SECONDS, command_timeout=silent, server_settings=settings
         )
-        lines.add(line)
-        return line
 
     writer = create_async_engine(
         "postgresql+asyncpg://",
@@ -285,7 +262,7 @@ def _open_postgresql(location: PostgresServer, silent: float | None, keeper: flo
         hide_parameters=True,
     )
     reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return Database(location, writer, reader, _lines=lines)
+    return Database(location, writer, reader)
 
 
 def _postgres_error() -> type[BaseException]:

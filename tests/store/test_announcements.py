@@ -116,12 +116,11 @@ async def test_nobody_waits_longer_than_told_for_a_server_that_has_gone_silent(
         keeper = await Database.open(
             f"postgresql://postgres@127.0.0.1:{wire.port}{urlsplit(database_url).path}", keeper=1.0
         )
-        with keeper.within(PATIENCE):
-            async with keeper.begin() as conn:
-                await conn.execute(text("SELECT 1"))
+        async with keeper.begin() as conn:
+            await conn.execute(text("SELECT 1"))
         wire.freeze()
         began = asyncio.get_running_loop().time()
-        with pytest.raises((DBAPIError, OSError)), keeper.within(0.3):
+        with pytest.raises((DBAPIError, OSError)):
             async with keeper.begin() as conn:
                 await conn.execute(text("SELECT 1"))
         assert asyncio.get_running_loop().time() - began < 10  # and not the minute of everybody else
