@@ -424,6 +424,25 @@ async def process_dies(world: World, chance: Random) -> None:
             world.flight.dies = when
 
 
+EVERYTHING: Final = (
+    *(reply,) * 6,
+    *(notice,) * 4,
+    *(rep_decides,) * 4,
+    *(rep_works,) * 2,
+    *(decided_at_the_last_moment,) * 2,
+    *(somebody_changes,) * 2,
+    *(smtp_has_trouble,) * 2,
+    *(mailbox_has_trouble,) * 2,
+    *(process_dies,) * 2,
+    *(writes_by_hand, new_ones, enroll_again, suppresses, lifts_suppression, noise, edit),
+)
+"""What may happen, the frequent more often."""
+
+
+async def anything(world: World, chance: Random) -> None:
+    await chance.choice(EVERYTHING)(world, chance)
+
+
 async def repair(world: World) -> None:
     """Everything works again, and the owner lets go on what had stopped itself."""
     world.flight.dies, world.flight.meanwhile = "", None

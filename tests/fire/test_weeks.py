@@ -47,6 +47,7 @@ class Weeks(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
+        self.days = 0
 
     def run(self, what: Coroutine[Any, Any, object]) -> None:
         self.runner.run(what)
@@ -82,6 +83,12 @@ class Weeks(RuleBasedStateMachine):
             await self.world.pass_time(timedelta(hours=hours, minutes=chance.randrange(60)))
 
         self.run(do())
+
+    @rule(seed=SEEDS, hours=st.integers(20, 120))
+    def a_day_like_any_other(self, seed: int, hours: int) -> None:
+        """The first rule by name: the simplest of all histories, with which Hypothesis begins, is made of these."""
+        self.days += 1
+        self.deed(seed + self.days, hours, deeds.anything, deeds.anything)
 
     @rule(days=st.integers(1, 20), seed=SEEDS)
     def time_passes(self, days: int, seed: int) -> None:
