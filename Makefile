@@ -61,6 +61,11 @@ bench-idle: $(VENV)/.dev ## What an idle daemon with ten mailboxes costs, withou
 	@$(BIN)/python benchmarks/idle.py
 	@$(BIN)/python benchmarks/idle.py --web
 
+bench-fleet: $(VENV)/.dev ## What 10, 100 and 300 mailboxes cost one daemon, and many daemons one PostgreSQL (fifteen minutes)
+	@$(BIN)/python benchmarks/fleet.py mailboxes
+	@$(BIN)/python benchmarks/fleet.py leases
+	@$(BIN)/python benchmarks/fleet.py looks
+
 bench-inbox: $(VENV)/.dev ## Measure the inbox reader: make bench-inbox CORPUS=folder
 	@$(BIN)/python benchmarks/inbox.py $(CORPUS)
 
