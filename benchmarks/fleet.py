@@ -231,9 +231,11 @@ async def measure_leases(url: str, number: int) -> None:
     rounds, together = await _timed(one_round), await _together(database, fleet, names)
     taken: list[float] = []
     await _timed(take_over, 5)
+    crowd = min(8, len(fleet))
     print(
         f"{number:7} mailboxes, {len(fleet)} daemons: one round with {len(leases)} mailboxes {rounds}, {together:.0f} "
-        f"rounds a second from {min(8, len(fleet))} daemons at once; taking {len(leases)} free ones {statistics.median(taken):.1f} ms",
+        f"rounds a second from {crowd} daemons at once; "
+        f"taking {len(leases)} free ones {statistics.median(taken):.1f} ms",
         flush=True,
     )
     await database.close()
