@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -51,6 +51,10 @@ LOOKS: Final = 3
 
 UNCERTAIN: Final = 1.0
 """Seconds between two looks whether a lease that may have run out has been renewed."""
+
+OUTCOMES_AGAIN: Final = 1.0
+KEEP_OUTCOMES: Final = 600.0
+"""Seconds for which outcomes wait for a database that is away; then their messages are in doubt."""
 
 LONGEST_PATIENCE: Final = timedelta(minutes=30)
 SHORT_WAIT: Final = timedelta(minutes=1)
@@ -387,7 +391,8 @@ async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -
                 lost.append(error)
                 return False
 
-        office = Office(mailbox, station.lease, station.lines, station.stopping, fresh, station.certain)
+        once_more = _patience(station)
+        office = Office(mailbox, station.lease, station.lines, station.stopping, fresh, station.certain, once_more)
         _take_in(station, await send(live, office, turns.going, now), now)
         if lost:
             raise lost[0]
@@ -396,6 +401,23 @@ async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -
         await let_wait(live, queue, turns.waiting, now)
     unfinished = step.more or turns.again or bool(turns.going) or bool(turns.waiting and queue.pace.count != 0)
     turn.again = unfinished and not station.troubles
+
+
+def _patience(station: Station) -> Callable[[], Awaitable[bool]]:
+    """For outcomes that the database cannot take now: tried again every second, for a while, and not after the end."""
+    until = ticks() + KEEP_OUTCOMES
+    told = False
+
+    async def once_more() -> bool:
+        nonlocal told
+        station.heart.beat()
+        if not told:
+            told = True
+            what = "the database is away; what the server said is kept until it is back"
+            station.tell(Note("warning", station.name, what, "outcomes_wait"))
+        return not await pulse(station.stop, OUTCOMES_AGAIN) and ticks() < until
+
+    return once_more
 
 
 def _take_in(station: Station, sent: Sent, now: datetime) -> None:

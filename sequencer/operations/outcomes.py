@@ -21,7 +21,7 @@ from sequencer.operations.facts import Question, answer, gather
 from sequencer.operations.happenings import Happening
 from sequencer.operations.letters import Prepared
 from sequencer.operations.live import Live
-from sequencer.operations.record import TRIES, touches_of
+from sequencer.operations.record import TRIES, is_outage, touches_of
 from sequencer.store import aliases, attempts, contacts, enrollments, strikes, suppressions
 from sequencer.store.aliases import Alias
 from sequencer.store.attempts import AttemptState
@@ -194,20 +194,25 @@ def _said(refused: Refused) -> str:
 async def record_outcomes(live: Live, ended: Sequence[Ended], now: datetime, *, copy: bool) -> list[Happening]:
     """Commit the outcomes of a batch together; who was changed meanwhile (a rep paused) is recorded one by one.
 
-    With `copy`, a copy of each accepted message is to be put into Sent.
+    With `copy`, a copy of each accepted message is to be put into Sent. While the database is away its error is raised;
+    then it may be called again with the same outcomes: what is recorded already stays as it is.
     """
     if not ended:
         return []
     told: list[Happening] = []
     try:
         told, late = await _record_together(live, ended, now, copy)
-    except Exception:  # what the server said must not get lost because of one of them
+    except Exception as error:  # what the server said must not get lost because of one of them
+        if is_outage(error):
+            raise
         late = list(ended)
     failures: list[Exception] = []
     for one in late:
         try:
             told += await _record_alone(live, one, now, copy)
         except Exception as error:
+            if is_outage(error):
+                raise
             failures.append(error)
     if failures:
         # Their attempts stay open. Whoever takes over the mailbox finds them, and counts them as in doubt.

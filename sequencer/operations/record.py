@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,8 +18,13 @@ from sequencer.operations.facts import answer, gather
 from sequencer.operations.live import Live
 from sequencer.store import contacts, enrollments
 
-TRIES = 20
+TRIES: Final = 20
 """How often a change is tried anew when somebody else was first."""
+
+OUTAGES: Final = ("08", "53", "57", "58", "25P03", "40001", "40P01")
+"""How the SQLSTATEs begin by which PostgreSQL says that another try may succeed (its manual, appendix A): the
+connection broke, resources are short, the server is stopping or starting, its disk failed, it ended an idle
+transaction, or two transactions stood in each other's way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,9 @@ def touches_of(enrollment: Enrollment, events: Sequence[e.Event]) -> dict[int, d
 
 def is_outage(error: Exception) -> bool:
     """Whether an error says that the database is away, locked or full, rather than that one row cannot be written."""
-    return isinstance(error, (OperationalError, OSError, TimeoutError)) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
-    )
+    if isinstance(error, (OperationalError, OSError, TimeoutError)):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return error.connection_invalidated or state.startswith(OUTAGES)

@@ -52,6 +52,10 @@ def _surely() -> bool:
     return True
 
 
+async def _not_again() -> bool:
+    return False
+
+
 async def _always() -> bool:
     return True
 
@@ -61,7 +65,9 @@ class Office:
     """What a worker sends with: its mailbox, the number of its lease, its connections. Once `stopping` says so, no
     further message is begun. `fresh` is asked right before attempts are committed: it may read the inbox once more
     (whoever has answered is then left out), and says whether what is known of the inbox is recent enough to send by.
-    `holds` is asked right before DATA: whether the mailbox is certainly still ours, for we may have been frozen."""
+    `holds` is asked right before DATA: whether the mailbox is certainly still ours, for we may have been frozen.
+    `once_more` is asked while the database is away and outcomes wait to be written: it waits a moment, and says whether
+    to try again."""
 
     mailbox: Mailbox
     lease: int
@@ -69,6 +75,7 @@ class Office:
     stopping: Callable[[], bool] = _never
     fresh: Callable[[], Awaitable[bool]] = _always
     holds: Callable[[], bool] = _surely
+    once_more: Callable[[], Awaitable[bool]] = _not_again
 
 
 @dataclass(slots=True)
@@ -250,8 +257,16 @@ async def _deliver(office: Office, flight: _Flight) -> Outcome:
 
 
 async def _record(run: _Run, ended: Sequence[Ended]) -> None:
+    """What the server said is known here only: it is kept until the database can take it."""
     copy = bool(run.office.mailbox.imap.sent)
-    run.result.happenings += await record_outcomes(run.live, ended, run.now, copy=copy)
+    while True:
+        try:
+            run.result.happenings += await record_outcomes(run.live, ended, run.now, copy=copy)
+        except Exception as error:
+            if not is_outage(error) or not await run.office.once_more():
+                raise
+        else:
+            return
 
 
 def _asked(letter: _Letter, ended: Ended, other_ids: tuple[str, ...] = ()) -> Ended:

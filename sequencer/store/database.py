@@ -248,9 +248,12 @@ def _open_postgresql(location: PostgresServer, silent: float | None, keeper: flo
     settings = {name: value for name, value in settings.items() if name not in asked_for}
 
     async def connect() -> Any:
-        return await asyncpg.connect(
-            location.dsn, timeout=keeper or CONNECT_SECONDS, command_timeout=silent, server_settings=settings
-        )
+        try:
+            return await asyncpg.connect(
+                location.dsn, timeout=keeper or CONNECT_SECONDS, command_timeout=silent, server_settings=settings
+            )
+        except asyncpg.PostgresError as error:  # SQLAlchemy hands it on as it is: for us the database is away
+            raise ConnectionError(str(error)) from None
 
     writer = create_async_engine(
         "postgresql+asyncpg://",
