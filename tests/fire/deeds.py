@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
-from typing import Final, Literal, assert_never
+from typing import Final, Literal, assert_never, get_args
 
 from sequencer.core.model import Status
 from sequencer.operations import steering
@@ -43,16 +43,7 @@ ZONES: Final = (
 REPS: Final = {"mark": "mark@flatheadrv.example", "susan": "susan@flatheadrv.example"}
 HUMAN: Final = tuple(mails.REPLIES)
 Trouble = Literal["later", "no such user", "spam", "shut down", "gone before", "gone after", "unreachable"]
-TROUBLES: Final[tuple[Trouble, ...]] = (
-    "later",
-    "later",
-    "no such user",
-    "spam",
-    "shut down",
-    "gone before",
-    "gone after",
-    "unreachable",
-)
+TROUBLES: Final[tuple[Trouble, ...]] = ("later", *get_args(Trouble))
 
 
 # Contacts -------------------------------------------------------------------------------------------
