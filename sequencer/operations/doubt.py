@@ -268,6 +268,7 @@ async def _take_back(
     """Only while the plan stands right behind the step; what has gone on since is not taken back, but may be noted."""
     if not await _still_in_doubt(conn, attempt):
         return []
+    taken_since = await _taken_since(conn, attempt)
     made: list[e.NotDelivered] = []
 
     def never_left(enrollment: Enrollment) -> Sequence[e.Event]:
@@ -283,7 +284,8 @@ async def _take_back(
             retry_at=now,
         )
         behind = (home is not None and enrollment.position.after == attempt.step) or attempt.step == BACK_OFF
-        made[:] = [event] if behind and enrollment.in_flight is None and not enrollment.status.ended else []
+        behind = behind and not taken_since and enrollment.in_flight is None
+        made[:] = [event] if behind and not enrollment.status.ended else []
         if note and not made:
             made[:] = [replace(event, again=False, retry_at=None)]
         return tuple(made)
@@ -295,6 +297,13 @@ async def _take_back(
     outcome = attempts.Outcome(attempt.id, AttemptState.NOT_DELIVERED, reason, now)
     await attempts.finish_many(conn, [outcome])
     return [happening_of(event, after, attempt.recipient) for event in made]
+
+
+async def _taken_since(conn: AsyncConnection, attempt: Attempt) -> bool:
+    """Whether the step has reached, or may have reached, them by a later attempt: one that was found in Sent after a
+    restore, or by a rep who sent them back to it."""
+    every = await attempts.of_enrollment(conn, attempt.enrollment_id)
+    return any(one.id > attempt.id and one.step == attempt.step and one.state in attempts.LIVE for one in every)
 
 
 async def _forget_touch(conn: AsyncConnection, enrollment: Enrollment, attempt: Attempt, now: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from sequencer.core import events as e
 from sequencer.core.model import BACK_OFF, Position, Status
 from sequencer.mail.ids import make_message_id
-from sequencer.operations.doubt import resolve
+from sequencer.operations.doubt import Resolved, resolve
 from sequencer.operations.record import change
 from sequencer.operations.tasks import to_dos
 from sequencer.store import attempts, contacts, mailboxes, messages
@@ -178,12 +179,34 @@ async def test_what_the_owner_took_for_lost_turns_up_in_sent(box: Letterbox) -> 
     assert len(desk.received(ANNA)) == 1
 
 
+async def test_what_was_in_doubt_when_copied_and_left_again_since_is_not_taken_back(box: Letterbox) -> None:
+    """The copy knows the first try only; after it was made, that was settled and the step was taken once more."""
+    desk = box.desk
+    await desk.enroll(ANNA)
+    desk.peer.once("end", Drop())
+    await desk.turn()
+    (doubtful,) = await desk.attempts(ANNA)
+    assert doubtful.state is AttemptState.IN_DOUBT
+    desk.now += HOUR
+    assert await in_sent(box, ANNA, "first")
+    async with desk.live.database.begin() as conn:
+        answer = await resolve(conn, desk.live, doubtful.id, desk.now, delivered=False)
+    assert isinstance(answer, Resolved), answer
+    assert not answer.again
+    await desk.turns(HOUR, DAY)
+    assert desk.received(ANNA) == []
+    assert await desk.states(ANNA) == [AttemptState.NOT_DELIVERED, AttemptState.ACCEPTED]
+
+
 # Whoever entered after the copy was made ------------------------------------------------------------
 
 
 async def copied(desk: Desk) -> None:
     async with desk.live.database.begin() as conn:
         await mailboxes.mark_copied(conn, desk.now)
+        lease = await mailboxes.take(conn, "mark", "a daemon on the copy", 600)
+    assert lease is not None
+    desk.office = replace(desk.office, lease=lease)
 
 
 async def test_who_is_enrolled_again_does_not_get_it_again(box: Letterbox) -> None:
