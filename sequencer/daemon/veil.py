@@ -22,7 +22,8 @@ SOMEBODY: Final = "(address)"
 SURELY_ITSELF: Final = 8
 """A secret with fewer characters is hidden only where it stands as a word of its own: `pw` is not the end of `mpw`."""
 
-_ADDRESS: Final = re.compile(r"[^\s<>\"'(),;:\[\]{}“”|=@]+@[^\s<>\"'(),;:\[\]{}“”|=@]+")
+_PART: Final = r"[^\s<>\"'(),;:\[\]{}“”|=@]"
+_ADDRESS: Final = re.compile(rf"(?<!{_PART}){_PART}+@{_PART}+")  # begun once a word: else a long one takes for ever
 
 
 @dataclass(slots=True)
@@ -82,8 +83,10 @@ def _forms(secret: str) -> Iterator[str]:
     yield secret
     yield quote(secret, safe="")
     yield repr(secret)[1:-1]
-    encoded = base64.b64encode(secret.encode()).decode()
-    yield encoded
+    for before, cut in ((0, 0), (1, 2), (2, 3)):  # AUTH PLAIN puts a name before it
+        encoded = base64.b64encode(b" " * before + secret.encode()).decode()[cut:]
+        if not before or len(encoded) >= SURELY_ITSELF:
+            yield encoded
     if "://" in secret:  # of an address that holds secrets, every part may be one
         yield from (part for part in re.split(r"[/:@?&=]+", secret) if len(part) >= SURELY_ITSELF)
 

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from time import process_time
 from urllib.parse import quote
 
 import pytest
@@ -239,6 +240,16 @@ def test_a_secret_is_hidden_in_every_form() -> None:
     assert SECRET not in repr(veil)
 
 
+@pytest.mark.parametrize("name", ["mark", "susan", "rachel"])
+def test_a_secret_is_hidden_in_the_command_that_a_server_repeats(name: str) -> None:
+    veil = _veil(MARK_PASSWORD=SECRET)
+    said = base64.b64encode(b"\0".join([b"", name.encode(), SECRET.encode()])).decode()
+    shown = veil.over(f"500 unknown command: AUTH PLAIN {said}")
+    assert shown.endswith("(secret)")
+    left = shown.removeprefix("500 unknown command: AUTH PLAIN ").removesuffix("(secret)")
+    assert base64.b64decode(left[: len(left) // 4 * 4]) in b"\0" + name.encode() + b"\0"
+
+
 def test_a_short_secret_is_hidden_where_it_stands_alone() -> None:
     veil = _veil(MARK_PASSWORD="pw")
     assert veil.over("login pw refused; mpw and pwd stay") == "login (secret) refused; mpw and pwd stay"
@@ -257,6 +268,13 @@ def test_a_short_secret_is_hidden_where_it_stands_alone() -> None:
 )
 def test_whatever_looks_like_an_address_is_taken_out(text: str, shown: str) -> None:
     assert without_addresses(text) == shown
+
+
+def test_a_long_word_does_not_keep_the_daemon_busy() -> None:
+    word = "a" * 200_000
+    began = process_time()
+    assert without_addresses(f"{word} anna@customer.example @") == f"{word} (address) @"
+    assert process_time() - began < 1.0
 
 
 def test_a_server_cannot_forge_a_line() -> None:
