@@ -7,14 +7,16 @@ A copy says of itself that it is one. Whoever works with it first finds out what
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.operations.history import moment
 from sequencer.operations.record import Refusal
@@ -44,6 +46,14 @@ class Restored:
     latest: datetime | None
     aside: Path | None
     unproven: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a database has given out and must not give out again: the last id of each table, the last lease number."""
+
+    ids: Mapping[str, int] = field(default_factory=dict)
+    lease: int = 0
 
 
 # Backup -------------------------------------------------------------------------------------------
@@ -85,20 +95,22 @@ def _copy_sqlite(location: SqliteFile, part: Path, now: datetime, progress: Prog
     if not location.path.exists():
         raise CannotCopy(f"there is no database {location.path} yet")
     copying.copy_file(location.path, part, progress)
-    asyncio.run(_mark(f"sqlite:///{part.absolute()}", now, {}))
+    asyncio.run(_mark(f"sqlite:///{part.absolute()}", now, _Given()))
     copying.as_one_file(part)
     return copying.look_through(part)
 
 
-async def _mark(url: str, copied_at: datetime, known: Mapping[str, int]) -> None:
-    """Let a copy say when it was made, and leave out the ids that may have been given out since."""
+async def _mark(url: str, copied_at: datetime, known: _Given, names: Collection[str] = ()) -> None:
+    """Let a copy say when it was made, and leave out what may have been given out since. `names` are mailboxes that it
+    may not know yet: these may have sent since as well."""
     await migrate.upgrade(url)
     database = await Database.open(url)
     try:
         async with database.begin() as conn:
-            await mailboxes.mark_copied(conn, copied_at)
+            await mailboxes.register(conn, names, copied_at)
+            await mailboxes.mark_copied(conn, copied_at, known.lease)
             ids = await copying.last_ids(conn)
-            await copying.leave_out_ids(conn, {name: max(ids[name], known.get(name, 0)) + GAP for name in ids})
+            await copying.leave_out_ids(conn, {name: max(ids[name], known.ids.get(name, 0)) + GAP for name in ids})
     finally:
         await database.close()
 
@@ -145,14 +157,14 @@ def _restore_sqlite(
     if isinstance(claim, AlreadyClaimed):
         other = f" (process {claim.pid})" if claim.pid else ""
         return Refusal(f"a sequencer{other} is running on this database: stop it first")
-    path, part = location.path, _beside(location.path)
+    path, part, names = location.path, _beside(location.path), workspace.config.mailboxes.keys()
     try:
         copy = copying.look_through(file)
         present, known = _looked_into(path)
         if (refusal := _knows_more(workspace, present, copy, force=force)) is not None:
             return refusal
         copying.copy_file(file, part, lambda done, total: None)
-        asyncio.run(_mark(f"sqlite:///{part.absolute()}", _copied_at(part, copy, now), known))
+        asyncio.run(_mark(f"sqlite:///{part.absolute()}", _copied_at(part, copy, now), known, names))
         copying.as_one_file(part)
         aside = _set_aside(path, now)
         copying.put_in_place(part, path, replacing=True)
@@ -162,14 +174,14 @@ def _restore_sqlite(
     return Restored(copy.latest, aside, _unproven(workspace))
 
 
-def _looked_into(path: Path) -> tuple[Content | None, Mapping[str, int]]:
-    """What the present database knows, and the ids it has given out; nothing of one that cannot be read."""
+def _looked_into(path: Path) -> tuple[Content | None, _Given]:
+    """What the present database knows, and what it has given out; nothing of one that cannot be read."""
     if not path.exists():
-        return None, {}
+        return None, _Given()
     try:
-        return copying.look_through(path), asyncio.run(_last_ids(f"sqlite:///{path}"))
+        return copying.look_through(path), asyncio.run(_given(f"sqlite:///{path}"))
     except (CannotCopy, CannotOpen, SQLAlchemyError):
-        return None, {}
+        return None, _Given()
 
 
 def _copied_at(part: Path, copy: Content, now: datetime) -> datetime:
@@ -182,26 +194,37 @@ async def _said(url: str) -> datetime | None:
     database = await Database.open(url)
     try:
         async with database.read() as conn:
-            said: datetime | None = await conn.scalar(select(tables.mailboxes.c.copied_at).limit(1))
+            said: datetime | None = await conn.scalar(select(func.max(tables.mailboxes.c.copied_at)))
             return said
     finally:
         await database.close()
 
 
-async def _last_ids(url: str) -> Mapping[str, int]:
+async def _given(url: str) -> _Given:
     database = await Database.open(url)
     try:
         async with database.read() as conn:
-            return await copying.last_ids(conn)
+            return await _given_out(conn)
     finally:
         await database.close()
 
 
+async def _given_out(conn: AsyncConnection) -> _Given:
+    return _Given(await copying.last_ids(conn), await mailboxes.last_lease(conn))
+
+
+def _aside(beside: Path, now: datetime) -> Path:
+    """A name for what was there before, which nothing has yet: somebody may restore twice in one second."""
+    name = f"{beside.name}.before-restore-{now:%Y%m%d-%H%M%S}"
+    names = itertools.chain((name,), (f"{name}-{number}" for number in itertools.count(2)))
+    return next(free for each in names if not (free := beside.with_name(each)).exists())
+
+
 def _set_aside(path: Path, now: datetime) -> Path | None:
     """Keep the present database under another name, with what stands beside it."""
-    aside = path.with_name(f"{path.name}.before-restore-{now:%Y%m%d-%H%M%S}")
     if not path.exists():
         return None
+    aside = _aside(path, now)
     for tail in ("-wal", "-shm", ""):
         if (one := path.with_name(path.name + tail)).exists():
             one.rename(aside.with_name(aside.name + tail))
@@ -223,9 +246,9 @@ def _restore_postgresql(
             "the present one is kept in a file beside the copy"
         )
     aside: Path | None = None
-    known: Mapping[str, int] = {}
+    known = _Given()
     if present is not None:
-        aside = file.with_name(f"{file.name}.before-restore-{now:%Y%m%d-%H%M%S}")
+        aside = _aside(file, now)
         os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         copying.dump(location, aside)
         known = asyncio.run(_emptied(url))
@@ -236,7 +259,8 @@ def _restore_postgresql(
             copying.load(location, aside)
         raise CannotCopy(f"{error}; everything is as it was before") from None
     copy = asyncio.run(_present(url))
-    asyncio.run(_mark(url, copy.latest if copy is not None and copy.latest is not None else now, known))
+    copied_at = copy.latest if copy is not None and copy.latest is not None else now
+    asyncio.run(_mark(url, copied_at, known, workspace.config.mailboxes.keys()))
     return Restored(copy.latest if copy is not None else None, aside, _unproven(workspace))
 
 
@@ -264,11 +288,11 @@ async def _present(url: str) -> Content | None:
         await database.close()
 
 
-async def _emptied(url: str) -> Mapping[str, int]:
+async def _emptied(url: str) -> _Given:
     database = await Database.open(url)
     try:
         async with database.begin() as conn:
-            known = await copying.last_ids(conn)
+            known = await _given_out(conn)
             await copying.drop_everything(conn)
             return known
     finally:

@@ -225,7 +225,8 @@ async def _read_until(place: _Place, cursor: Cursor | None) -> datetime:
         return min(cursor.read_at, place.now)
     async with place.live.database.read() as conn:
         oldest = await enrollments.oldest_open(conn, place.mailbox.name)
-    return max(min(oldest or place.now, place.now), place.now - FURTHEST)
+        copied_at = await mailboxes.copied_at(conn, place.mailbox.name)
+    return max(min(oldest or place.now, copied_at or place.now, place.now), place.now - FURTHEST)
 
 
 def _same(cursor: Cursor | None, state: FolderState) -> bool:

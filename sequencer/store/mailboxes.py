@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, bindparam, case, literal, or_, select, update
+from sqlalchemy import BigInteger, Row, Select, bindparam, case, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.store import tables
@@ -200,22 +200,35 @@ LEASES_LEFT_OUT: Final = 1_000_000
 
 async def is_copy(conn: AsyncConnection, name: str) -> bool:
     """Whether the database is a copy of which it is not known yet what has left the mailbox since."""
-    return await conn.scalar(select(_t.copied_at).where(_t.name == name)) is not None
+    return await copied_at(conn, name) is not None
 
 
-async def mark_copied(conn: AsyncConnection, at: datetime) -> None:
-    """Say in a copy of the database when it was made: what has left since has to be found out.
+async def copied_at(conn: AsyncConnection, name: str) -> datetime | None:
+    """When the copy was made that the database is, as long as it is not known what has left the mailbox since."""
+    at: datetime | None = await conn.scalar(select(_t.copied_at).where(_t.name == name))
+    return at
 
-    No lease number given out since may come again either: a frozen owner may still hold it.
+
+async def last_lease(conn: AsyncConnection) -> int:
+    """The greatest number that any lease has had."""
+    return int(await conn.scalar(select(func.max(_t.lease_number))) or 0)
+
+
+async def mark_copied(conn: AsyncConnection, at: datetime, beyond: int = 0) -> None:
+    """Say in a copy of the database when it was made: what has left since has to be found out. A copy of a copy knows
+    no more than that one, where that had not been found out.
+
+    No lease number given out since may come again either, nor any up to `beyond`: a frozen owner may still hold it.
     """
+    greatest = case((_t.lease_number < beyond, literal(beyond, BigInteger())), else_=_t.lease_number)
     await conn.execute(
         update(tables.mailboxes).values(
-            copied_at=at,
+            copied_at=case((_t.copied_at < at, _t.copied_at), else_=literal(at, Instant())),
             restored_at=None,
             inbox_read_at=None,
             lease_owner="",
             lease_until=None,
-            lease_number=_t.lease_number + LEASES_LEFT_OUT,
+            lease_number=greatest + LEASES_LEFT_OUT,
         )
     )
 

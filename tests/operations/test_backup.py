@@ -123,6 +123,57 @@ async def test_no_lease_number_comes_twice(house: House) -> None:
         assert not await mailboxes.hold_lease(conn, "mark", frozen)
 
 
+async def test_whoever_restores_twice_loses_neither_what_was_set_aside_nor_a_lease_number(house: House) -> None:
+    """Within one second, from the same copy; a daemon was frozen between the two."""
+    await house.enroll("anna@example.com")
+    await backed_up(house)
+    await house.enroll("ben@example.org")
+    first = await put_back(house, force=True)
+    assert isinstance(first, Restored), first
+    async with house.live() as live, live.database.begin() as conn:
+        await mailboxes.register(conn, ["mark"], MONDAY)
+        frozen = await mailboxes.take(conn, "mark", "frozen", 0)
+    second = await put_back(house, force=True)
+    assert isinstance(second, Restored), second
+    async with house.live() as live, live.database.begin() as conn:
+        await mailboxes.register(conn, ["mark"], MONDAY)
+        assert await mailboxes.take(conn, "mark", "another", 0) != frozen
+    assert first.aside is not None
+    assert first.aside != second.aside
+    back = await put_back(house, first.aside.name, force=True)
+    assert isinstance(back, Restored), back
+    assert await people(house) == ["anna@example.com", "ben@example.org"]
+
+
+async def test_a_mailbox_that_the_copy_does_not_know_yet_may_have_sent_as_well(house: House) -> None:
+    await house.enroll("anna@example.com")
+    await backed_up(house)
+    async with house.live() as live, live.database.begin() as conn:
+        await mailboxes.register(conn, ["mark"], MONDAY)
+    assert isinstance(await put_back(house, force=True), Restored)
+    async with house.live() as live, live.database.begin() as conn:
+        await mailboxes.register(conn, ["mark"], MONDAY)
+        assert await mailboxes.is_copy(conn, "mark")
+
+
+async def test_a_copy_of_a_copy_knows_since_when_nothing_is_known(house: House) -> None:
+    """It was copied once more before it was found out what had left since the first copy."""
+    async with house.live() as live, live.database.begin() as conn:
+        await mailboxes.register(conn, ["mark"], MONDAY)
+    await house.enroll("anna@example.com")
+    await backed_up(house)
+    await put_back(house, force=True)
+    async with house.live() as live, live.database.read() as conn:
+        (since,) = [row.copied_at for row in await mailboxes.listing(conn)]
+    house.clock.advance(timedelta(days=1))
+    await house.enroll("ben@example.org")
+    await backed_up(house, "later")
+    done = await put_back(house, "later", force=True)
+    assert isinstance(done, Restored), done
+    async with house.live() as live, live.database.read() as conn:
+        assert [row.copied_at for row in await mailboxes.listing(conn)] == [since]
+
+
 async def test_not_while_a_daemon_works_with_it(house: House, database_url: str) -> None:
     await backed_up(house)
     if database_url.startswith("sqlite"):

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from sequencer.core.model import Status
 from sequencer.mail.accounts import ImapAccount, Unreachable
+from sequencer.mail.ids import make_message_id
 from sequencer.mail.imap import ConnectionLost, ImapLine
 from sequencer.mail.imap_names import Folder
 from sequencer.mail.incoming import MAX_BODY, FolderState, Head, NoMessage
@@ -26,7 +27,7 @@ from sequencer.operations.receive import UNREAD, Receipt, receive
 from sequencer.store import mailboxes, set_aside
 from sequencer.store.database import Database
 from tests.operations.desk import ANNA, BEN, CLEO, CONFIG, DAY, HOUR
-from tests.operations.letterbox import Letterbox, a_letterbox, mail
+from tests.operations.letterbox import MARK, Letterbox, a_letterbox, mail
 from tests.pymap_server import PymapServer
 
 ACTIVE, PAUSED = Status.ACTIVE, Status.PAUSED
@@ -258,6 +259,20 @@ async def test_what_came_while_nobody_ran_is_read_back_to_the_enrollment(databas
 
 
 # What is bad ------------------------------------------------------------------------------------------
+
+
+async def test_a_mailbox_newer_than_the_restored_copy_is_read_back_to_when_that_was_made(
+    database: Database, tmp_path: Path
+) -> None:
+    async with a_post(database, tmp_path) as post:
+        desk = post.box.desk
+        async with database.begin() as conn:
+            await mailboxes.mark_copied(conn, desk.now - 9 * DAY)
+        left = make_message_id(desk.live.key, 7001, "first", "first000000000000", "flatheadrv.example")
+        await post.puts(mail(MARK, "Your quote", to=ANNA, message_id=left), "Sent", ago=8 * DAY)
+        await post.read()
+        await desk.enroll(ANNA)
+        assert (await desk.enrollment(ANNA)).position.step == "second"
 
 
 async def test_a_message_that_is_deleted_between_the_search_and_the_fetch(post: Post) -> None:
