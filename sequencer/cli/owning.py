@@ -168,8 +168,12 @@ def _pace(one: Reopened) -> str:
 def _resolve_mailbox(ctx: typer.Context, mailbox: str, *, delivered: bool, as_json: bool) -> None:
     from sequencer.operations import restored
     from sequencer.operations.record import Refusal
+    from sequencer.workspace.source import did_you_mean
 
     async def work(live: Live, at: datetime) -> Settled | Refusal:
+        if live.mailbox(mailbox) is None:
+            known = did_you_mean(mailbox, live.workspace.config.mailboxes)
+            wrong_use(f"there is no mailbox {mailbox} in config.yaml; {known}")
         async with live.database.begin() as conn:
             return await restored.settle(conn, live, mailbox, at, delivered=delivered)
 

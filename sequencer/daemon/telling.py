@@ -35,7 +35,7 @@ Told = Note | Happening
 
 _SENTENCES: Final[dict[What, str]] = {
     "sent": "sent “{step}” to {who}",
-    "in_doubt": "may or may not have sent “{step}” to {who}: {detail}; it will not be sent again",
+    "in_doubt": "may or may not have sent “{step}” to {who}: {detail}; it is not sent again by itself (attempt {attempt})",
     "deferred": "“{step}” to {who} was put off by the server: {detail}",
     "rejected": "“{step}” to {who} was refused: {detail}",
     "held": "“{step}” to {who} is due but held: {detail}",
@@ -74,7 +74,11 @@ def sentence(told: Told, *, personal: bool) -> str:
     detail = (
         told.detail if personal else told.detail.replace(told.contact, "the contact") if told.contact else told.detail
     )
-    text = _SENTENCES[told.what].format(step=told.step or told.sequence, who=who, detail=detail).rstrip(" :")
+    text = (
+        _SENTENCES[told.what]
+        .format(step=told.step or told.sequence, who=who, detail=detail, attempt=told.attempt)
+        .rstrip(" :")
+    )
     return f"{told.mailbox}: {text}" if told.mailbox else text
 
 

@@ -24,6 +24,7 @@ from sequencer.operations.advance import happening_of
 from sequencer.operations.copies import wants_copies
 from sequencer.operations.explain import outlook
 from sequencer.operations.happenings import Happening
+from sequencer.operations.history import SAID_DELIVERED
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal, change_in, is_outage, touches_of
 from sequencer.store import agenda, aliases, attempts, contacts, enrollments, mailboxes, sent_copies, set_aside
@@ -35,7 +36,6 @@ from sequencer.workspace.config import Mailbox
 LOST_TRACK: Final = "the sequencer stopped before the server's answer was recorded"
 NOT_THERE: Final = "the provider has no copy of it in Sent, where it has those of other messages"
 
-SAID_DELIVERED: Final = "the owner says that it arrived"
 SAID_NOT_DELIVERED: Final = "the owner says so"
 
 _STATES: Final = {

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 from zoneinfo import ZoneInfo
 
 from sequencer.core import events as e
+
+SAID_DELIVERED: Final = "the owner says that it arrived"
+"""The evidence of a message in doubt that was settled by a word."""
 
 
 def moment(instant: datetime, zone: ZoneInfo) -> str:
@@ -22,6 +25,8 @@ def told(event: e.Event, zone: ZoneInfo) -> str:
             return f"entered {event.sequence}, from the mailbox {event.mailbox}{_by(event.by)}"
         case e.AttemptStarted():
             return f"“{event.subject}” ({event.variant}) was being handed to the server"
+        case e.Accepted(answer=answer) if answer == SAID_DELIVERED:
+            return "it arrived, as the owner says"
         case e.Accepted():
             return f"the server took the message{_after(event.answer)}"
         case e.Deferred():
@@ -29,7 +34,7 @@ def told(event: e.Event, zone: ZoneInfo) -> str:
         case e.Rejected():
             return f"the server refused it{_after(event.answer)}"
         case e.InDoubt():
-            return f"it may or may not have arrived ({event.reason}); it counts as sent and is never sent again"
+            return f"it may or may not have arrived ({event.reason}); it counts as sent and is not sent again by itself"
         case e.NotDelivered():
             return f"it never arrived ({event.reason}); {_taken_again(event, zone)}"
         case e.Recovered():

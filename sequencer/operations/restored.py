@@ -102,7 +102,9 @@ async def settle(
     """What fell due until the restore did leave (each counts as sent when it was due), or did not (and leaves now)."""
     row = await mailboxes.get(conn, mailbox)
     if row is None or row.copied_at is None:
-        return Refusal(f"nothing is unknown of the mailbox {mailbox}: its database is no copy, or Sent has told")
+        return Refusal(
+            f"there is nothing to say about {mailbox}: the database is no copy, or what has left since is known"
+        )
     counted = 0
     if delivered:
         for enrollment in await enrollments.open_of_mailbox(conn, mailbox):

@@ -89,9 +89,11 @@ def test_resolve_for_a_mailbox(shop: Path) -> None:
     enrolled(shop)
     assert "name the attempts" in run("resolve", "--delivered", code=2)
     assert "name the attempts" in run("resolve", "1", "--mailbox", "mark", "--delivered", code=2)
-    assert "nothing is unknown of the mailbox mark" in run("resolve", "--mailbox", "mark", "--delivered", code=1)
+    assert "there is nothing to say about mark" in run("resolve", "--mailbox", "mark", "--delivered", code=1)
+    unknown = run("resolve", "--mailbox", "marc", "--delivered", code=2)
+    assert "there is no mailbox marc in config.yaml; did you mean mark?" in unknown
     run("backup", "copy.db")
     run("restore", "copy.db", "--force")
     told = data("resolve", "--mailbox", "mark", "--not-delivered", "--json")
     assert told == {"mailbox": "mark", "counted": 0}
-    assert "nothing is unknown" in run("resolve", "--mailbox", "mark", "--not-delivered", code=1)
+    assert "there is nothing to say" in run("resolve", "--mailbox", "mark", "--not-delivered", code=1)

@@ -80,7 +80,7 @@ async def test_delivered_is_the_owners_evidence(desk: Desk) -> None:
     after = await desk.enrollment(ANNA)
     assert (after.position, after.thread, after.emails_sent) == (before.position, before.thread, 1)
     (way,) = (await explained(desk)).ways
-    assert way.history[-1].detail == "the server took the message: the owner says that it arrived"
+    assert way.history[-1].detail == "it arrived, as the owner says"
     async with desk.live.database.read() as conn:  # the rep's Sent folder is to show it
         assert len(await sent_copies.pending(conn, "mark")) == 1
     await desk.turns(HOUR, 3 * DAY)
