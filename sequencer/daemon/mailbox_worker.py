@@ -7,25 +7,23 @@ file the copies. Only this task uses the mailbox's connections, so pace, limits 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sequencer.daemon.clock import Clock, boot_ticks, pulse, ticks
-from sequencer.daemon.standing import Standing, judge, look_up, mind, note_state, shut
-from sequencer.daemon.telling import Note, Told
-from sequencer.daemon.vitals import Heart
+from sequencer.daemon.clock import pulse, ticks
+from sequencer.daemon.standing import judge, look_up, mind, note_state, shut
+from sequencer.daemon.station import Station, hang_up, hold, lose, works_again
+from sequencer.daemon.telling import Note
 from sequencer.mail.accounts import Unreachable
 from sequencer.mail.imap import ConnectionLost, ImapLine
 from sequencer.operations.accounts import imap_account, smtp_account
 from sequencer.operations.advance import advance
 from sequencer.operations.copies import AT_ONCE, file_copies
 from sequencer.operations.doubt import settle_by_absence, take_stock
-from sequencer.operations.inbox import Watched, find_folders, read_inbox
+from sequencer.operations.inbox import find_folders, read_inbox
 from sequencer.operations.lines import MOST_LINES, Lines
-from sequencer.operations.live import Live
 from sequencer.operations.outcomes import REFUSED_AGAIN, Trouble, trouble_of
 from sequencer.operations.queue import Queue, let_wait, look, whose_turn
 from sequencer.operations.restored import look_back
@@ -56,66 +54,8 @@ OUTCOMES_AGAIN: Final = 1.0
 KEEP_OUTCOMES: Final = 600.0
 """Seconds for which outcomes wait for a database that is away; then their messages are in doubt."""
 
-LONGEST_PATIENCE: Final = timedelta(minutes=30)
 SHORT_WAIT: Final = timedelta(minutes=1)
 """`run --once` waits out a gap no longer than this."""
-
-
-@dataclass
-class Station:
-    """One mailbox and what its worker needs. `wake` is set by whoever knows of something to do, `news` when the server
-    has announced mail since the inbox was last read."""
-
-    live: Live
-    name: str
-    lease: int
-    clock: Clock
-    tell: Callable[[Told], None]
-    stop: asyncio.Event
-    poll: timedelta
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-    read_at: float = 0.0  # when the last reading of the inbox to its end began, on the machine's clock
-    inbox: ImapLine | None = None
-    watched: Watched | None = None
-    lines: Lines | None = None
-    opened_for: Mailbox | None = None
-    reads: asyncio.Event = field(default_factory=asyncio.Event)  # set while the inbox is logged in to
-    standing: Standing = field(default_factory=Standing)
-    troubles: dict[str, Trouble] = field(default_factory=dict)
-    failures: dict[str, int] = field(default_factory=dict)
-    retry_at: dict[str, datetime] = field(default_factory=dict)
-    queue: Queue = field(default_factory=Queue)
-    planned: datetime | None = None
-    waits_told: str = ""
-    lost: bool = False
-    looked_back: bool = False  # it is known what has left: the database is no copy, or Sent was read since
-    lost_at: float = 0.0  # on the machine's clock, see `boot_ticks`
-    leaving: bool = False  # it is to go to another daemon
-    certain_until: float = math.inf  # on the machine's clock: the lease may have run out after that
-    hinted: datetime | None = None
-    dropped: bool = False  # the connection to the inbox broke in the last turn
-    heart: Heart = field(default_factory=Heart)
-
-    def stopping(self) -> bool:
-        """Whether no further message may be begun. Asked between two of them, so the worker gets on."""
-        self.heart.beat()
-        return self.over() or not self.certain()
-
-    def over(self) -> bool:
-        """Whether the mailbox is no longer this worker's business."""
-        return self.stop.is_set() or self.lost or self.leaving or self.live.mailbox(self.name) is None
-
-    def certain(self) -> bool:
-        """Whether the lease cannot have run out, as far as this machine's clock tells."""
-        return boot_ticks() < self.certain_until
-
-    def look_by(self, at: datetime) -> None:
-        """Somebody else knows of something to do at `at`; when that is earlier than planned, the worker wakes."""
-        if self.planned is None:  # in the middle of a turn
-            self.hinted = at if self.hinted is None else min(self.hinted, at)
-        elif at < self.planned:
-            self.wake.set()
 
 
 @dataclass(slots=True)
@@ -142,7 +82,7 @@ async def work(station: Station) -> None:
             if not turn.again and not station.over():
                 await _rest(station, began)
     finally:
-        await _hang_up(station)
+        await hang_up(station)
 
 
 async def _rest(station: Station, began: datetime) -> None:
@@ -174,7 +114,7 @@ async def work_once(station: Station) -> None:
                 return
             await station.clock.wait(station.stop, gap_ends)
     finally:
-        await _hang_up(station)
+        await hang_up(station)
 
 
 async def _short_gap(station: Station) -> datetime | None:
@@ -192,7 +132,7 @@ async def take_turn(station: Station) -> Turn:
     if mailbox is None:
         return Turn()
     if station.opened_for is not mailbox:
-        await _hang_up(station)
+        await hang_up(station)
         station.opened_for = mailbox
         station.lines = Lines(smtp_account(mailbox))
         station.retry_at.clear()
@@ -268,14 +208,14 @@ async def _read(station: Station, mailbox: Mailbox, now: datetime) -> bool:
         station.tell(happening)
         station.standing.take(happening)
     if result.refusal:
-        _trouble(station, "smtp", Trouble(result.refusal, False, REFUSED_AGAIN, "returned"), now)
+        hold(station, "smtp", Trouble(result.refusal, False, REFUSED_AGAIN, "returned"), now)
     if result.missing:
         names = ", ".join(result.missing)
-        _trouble(station, "imap", Trouble(f"there is no folder {names} in the mailbox", False, SHORT_WAIT), now)
+        hold(station, "imap", Trouble(f"there is no folder {names} in the mailbox", False, SHORT_WAIT), now)
         station.watched = await find_folders(mailbox, line)
         return False
     station.read_at = began
-    _recovered(station, "imap")
+    works_again(station, "imap")
     await _look_back(station, now)
     return True
 
@@ -286,10 +226,10 @@ async def _look_back(station: Station, now: datetime) -> None:
         return
     found = await look_back(station.live, station.name, station.watched, now)
     if found is not None and found.hold:
-        _trouble(station, "copy", Trouble(found.hold, False, SHORT_WAIT), now)
+        hold(station, "copy", Trouble(found.hold, False, SHORT_WAIT), now)
         return
     station.looked_back = True
-    _recovered(station, "copy")
+    works_again(station, "copy")
     if found is None:
         return
     left = (
@@ -345,7 +285,7 @@ async def _inbox_lost(station: Station, why: Unreachable, now: datetime, *, told
     if not told:
         return
     trouble = _unreachable(why)
-    _trouble(station, "imap", replace(trouble, reason=f"the inbox cannot be read: {trouble.reason}"), now)
+    hold(station, "imap", replace(trouble, reason=f"the inbox cannot be read: {trouble.reason}"), now)
 
 
 def _unreachable(why: Unreachable) -> Trouble:
@@ -366,10 +306,10 @@ async def _probe(station: Station, now: datetime) -> None:
         return
     lines = await station.lines.ready(1)
     if isinstance(lines, Unreachable):
-        _trouble(station, "smtp", _unreachable(lines), now)
+        hold(station, "smtp", _unreachable(lines), now)
     else:
         station.standing.welcome("smtp")
-        _recovered(station, "smtp")
+        works_again(station, "smtp")
 
 
 async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -> None:
@@ -429,7 +369,7 @@ def _take_in(station: Station, sent: Sent, now: datetime) -> None:
     if sent.delivered:
         station.standing.welcome("smtp")
     if sent.trouble is not None:
-        _trouble(station, "smtp", sent.trouble, now)
+        hold(station, "smtp", sent.trouble, now)
     elif sent.delivered:
         station.failures.pop("smtp", None)
 
@@ -449,47 +389,3 @@ async def _file(station: Station, mailbox: Mailbox, turn: Turn, now: datetime) -
     for happening in await settle_by_absence(station.live, mailbox, line, folder, now):
         station.tell(happening)
         turn.again = True
-
-
-def lose(station: Station) -> None:
-    """Another daemon owns the mailbox now: nothing more is begun here."""
-    if not station.lost:
-        station.lost = True
-        station.wake.set()
-        station.tell(Note("warning", station.name, "another sequencer has taken over this mailbox", "lease_lost"))
-
-
-# Trouble ---------------------------------------------------------------------------------------------
-
-
-def _trouble(station: Station, where: str, trouble: Trouble, now: datetime) -> None:
-    """Note why the mailbox is held, and when to try again: twice as long each time, up to half an hour."""
-    station.standing.strike(where, trouble)
-    if where == "smtp" and station.standing.halts:
-        return  # it sends nothing anyway
-    known = station.troubles.get(where)
-    if known is None or known.reason != trouble.reason:
-        station.tell(Note("warning", station.name, f"held: {trouble.reason}", "mailbox_held"))
-    failures = station.failures.get(where, 0)
-    station.troubles[where] = trouble
-    station.failures[where] = failures + 1
-    wait = min(max(LONGEST_PATIENCE, trouble.again), trouble.again * 2 ** min(failures, 10))
-    station.retry_at[where] = now + wait
-
-
-def _recovered(station: Station, where: str) -> None:
-    if where != "smtp":  # a connection is not yet a message that has left
-        station.failures.pop(where, None)
-    station.retry_at.pop(where, None)
-    if station.troubles.pop(where, None) is not None and not station.troubles:
-        station.tell(Note("info", station.name, "works again", "mailbox_works"))
-
-
-async def _hang_up(station: Station) -> None:
-    line, lines = station.inbox, station.lines
-    station.inbox = station.watched = station.lines = station.opened_for = None
-    station.reads.clear()
-    if line is not None:
-        await line.close()
-    if lines is not None:
-        await lines.close()

@@ -22,10 +22,11 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.daemon.clock import boot_ticks, pulse
-from sequencer.daemon.mailbox_worker import Station, lose, work, work_once
+from sequencer.daemon.mailbox_worker import work, work_once
 from sequencer.daemon.messenger import deliver
 from sequencer.daemon.shares import Part, parts_of, surplus
 from sequencer.daemon.state import Household, cancel
+from sequencer.daemon.station import Station, lose
 from sequencer.daemon.telling import Level, Note
 from sequencer.daemon.vitals import MINDING, Heart
 from sequencer.daemon.watcher import watch_inbox

@@ -1,18 +1,16 @@
 """Whether a mailbox may go on: how its worker knows, and what it does when the mailbox has stopped itself.
 
-Trouble that passes holds a mailbox and is tried again (`mailbox_worker`). What speaks against the mailbox itself is
+Trouble that passes holds a mailbox and is tried again (`station.hold`). What speaks against the mailbox itself is
 counted; when it is too many, the mailbox halts: it sends nothing, its inbox is read as far as that can be, and only a
 person, or a changed password where the login was refused, lets it go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from sequencer.core.breakers import Cause
+from sequencer.daemon.station import DOORS, Station, lose
 from sequencer.daemon.telling import Note
 from sequencer.mail.accounts import Unreachable
 from sequencer.mail.imap import ImapLine
@@ -20,15 +18,9 @@ from sequencer.mail.smtp import SmtpLine
 from sequencer.operations import alerting, breakers
 from sequencer.operations.accounts import imap_account, smtp_account
 from sequencer.operations.breakers import LOGIN, Judged
-from sequencer.operations.happenings import Happening
 from sequencer.store import agenda, mailboxes
 from sequencer.store.mailboxes import MailboxState
-from sequencer.store.strikes import Strike
 from sequencer.workspace.config import Mailbox
-
-if TYPE_CHECKING:
-    from sequencer.daemon.mailbox_worker import Station
-    from sequencer.operations.outcomes import Trouble
 
 LOOK_EVERY: Final = timedelta(minutes=5)
 """How often it is looked whether the rep is to be told of something."""
@@ -38,49 +30,6 @@ ANEW_AGAIN: Final = timedelta(minutes=5)
 
 STOPPED, REOPENED = "mailbox_stopped", "mailbox_reopened"
 """Names of lines in the log."""
-
-DOORS: Final[Mapping[str, Strike]] = {"smtp": Strike.SMTP_LOGIN, "imap": Strike.IMAP_LOGIN}
-
-
-@dataclass
-class Standing:
-    """What a worker knows of how its mailbox stands. `happened` and `welcomed` are not yet recorded."""
-
-    halts: Mapping[str, str] = field(default_factory=dict)
-    logins: dict[Strike, int] = field(default_factory=dict)  # refused in a row
-    happened: list[Strike] = field(default_factory=list)
-    welcomed: set[Strike] = field(default_factory=set)
-    said: dict[Cause, str] = field(default_factory=dict)
-    suspect: bool = True  # something has happened since it was judged
-    noted: tuple[MailboxState, str] | None = None  # as the database has it
-    held_since: datetime | None = None
-    tried_with: Mailbox | None = None  # the accounts that need not be tried anew
-    anew_at: datetime | None = None
-    next_look: datetime | None = None
-
-    def take(self, happening: Happening) -> None:
-        """A mail that came back, a recipient that was refused: worth a judgement."""
-        self.suspect = self.suspect or happening.what in ("notice", "rejected")
-
-    def strike(self, where: str, trouble: Trouble) -> None:
-        """Trouble that may speak against the mailbox. `where` is smtp or imap."""
-        match trouble.against_us:
-            case "login":
-                self.happened.append(DOORS[where])
-                self.said["login"] = trouble.reason
-            case "refusal":
-                self.happened.append(Strike.REFUSAL)
-                self.said["refusals"] = trouble.reason
-            case "returned":
-                self.said["refusals"] = trouble.reason
-                self.suspect = True
-
-    def welcome(self, where: str) -> None:
-        """A login was taken."""
-        door = DOORS[where]
-        self.happened = [strike for strike in self.happened if strike is not door]
-        if self.logins.get(door):
-            self.welcomed.add(door)
 
 
 def shut(station: Station, where: str) -> bool:
@@ -138,7 +87,7 @@ async def judge(station: Station, mailbox: Mailbox, now: datetime) -> None:
     happened = tuple(standing.happened)
     found = await breakers.judge(station.live, mailbox, station.lease, happened, standing.said, now)
     if not isinstance(found, Judged):
-        station.lost = True
+        lose(station)
         return
     standing.happened, standing.suspect = standing.happened[len(happened) :], False
     standing.halts, standing.logins = found.halts, dict(found.logins)

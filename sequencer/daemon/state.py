@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from sequencer.daemon.clock import Clock
-from sequencer.daemon.mailbox_worker import Station
+from sequencer.daemon.station import Station
 from sequencer.daemon.telling import Told
 from sequencer.daemon.veil import Veil
 from sequencer.daemon.vitals import Vitals

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from sequencer.daemon.mailbox_worker import Station
+from sequencer.daemon.station import Station
 from sequencer.mail.accounts import Unreachable
 from sequencer.mail.imap import ConnectionLost, ImapLine
 from sequencer.mail.incoming import NoFolder, Pushed, Quiet

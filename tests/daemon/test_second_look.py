@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sequencer.daemon import mailbox_worker, watcher
-from sequencer.daemon.mailbox_worker import Station
+from sequencer.daemon.station import Station
 from sequencer.store import attempts
 from sequencer.store.database import Database
 from tests.clock import PATIENCE

@@ -16,7 +16,8 @@ import pytest
 
 from sequencer.core.events import Paused
 from sequencer.core.model import Enrollment, Status
-from sequencer.daemon.mailbox_worker import Station, take_turn, work, work_once
+from sequencer.daemon.mailbox_worker import take_turn, work, work_once
+from sequencer.daemon.station import Station
 from sequencer.operations import tasks
 from sequencer.operations.adopt import Unusable, adopt
 from sequencer.operations.enrollments import Entered, enroll

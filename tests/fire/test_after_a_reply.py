@@ -23,7 +23,8 @@ from sqlalchemy import select
 from sequencer.core.events import AttemptStarted, from_json
 from sequencer.daemon import mailbox_worker
 from sequencer.daemon.clock import pulse
-from sequencer.daemon.mailbox_worker import Station, Turn
+from sequencer.daemon.mailbox_worker import Turn
+from sequencer.daemon.station import Station
 from sequencer.operations.happenings import Happening
 from sequencer.operations.inbox import InboxRead, read_inbox
 from sequencer.store import tables

@@ -22,7 +22,7 @@ from sequencer.core.events import Enrolled, Replied
 from sequencer.core.model import Status
 from sequencer.daemon import mailbox_worker
 from sequencer.daemon.clock import pulse
-from sequencer.daemon.mailbox_worker import Station
+from sequencer.daemon.station import Station
 from sequencer.daemon.telling import Told
 from sequencer.mail.accounts import SmtpAccount
 from sequencer.mail.ids import read_message_id
@@ -132,7 +132,7 @@ class Reading:
 
 @dataclass
 class World:
-    """The business. Everything that happens in it goes through `act.py`; `pass_time` lets the daemon work."""
+    """The business. Everything that happens in it goes through `deeds.py`; `pass_time` lets the daemon work."""
 
     folder: Path
     url: str
