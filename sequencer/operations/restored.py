@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -27,6 +27,9 @@ from sequencer.store import attempts, contacts, enrollments, mailboxes
 from sequencer.store.agenda import wake_held
 
 MOST_STEPS: Final = 50
+CLOCKS_DIFFER: Final = timedelta(days=1)
+"""The copy may have been made on a machine whose clock was ahead of ours."""
+
 SAID: Final = "the owner says so"
 TAKEN_TWICE: Final = "“{step}” had left before the database was restored; resume to send it once more"
 
@@ -49,7 +52,7 @@ async def look_back(live: Live, mailbox: str, watched: Watched, now: datetime) -
             return None
         if not watched.sent:
             return LookedBack(_hold(mailbox, row.copied_at))
-        found = await attempts.recovered_since(conn, mailbox, row.copied_at)
+        found = await attempts.recovered_since(conn, mailbox, min(row.copied_at, now - CLOCKS_DIFFER))
         told = await _keep_from_repeating(conn, live, found, now)
         await mailboxes.mark_proven(conn, mailbox)
         return LookedBack("", len(found), tuple(told))

@@ -210,8 +210,8 @@ async def exists(conn: AsyncConnection, message_id: str) -> bool:
 
 
 async def recovered_since(conn: AsyncConnection, mailbox: str, since: datetime) -> list[Attempt]:
-    """The attempts of a mailbox that were made anew from copies sent since, in order."""
-    return await _select(conn, _t.mailbox == mailbox, _t.started_at >= since, _t.lease_number == RECOVERED)
+    """The attempts of a mailbox that were made anew from copies since, in order, by our own clock."""
+    return await _select(conn, _t.mailbox == mailbox, _t.finished_at >= since, _t.lease_number == RECOVERED)
 
 
 async def get(conn: AsyncConnection, attempt_id: int) -> Attempt | None:

@@ -107,7 +107,8 @@ async def test_a_branch_is_taken_once_more_in_the_log_and_never_in_the_mailbox(t
         assert len(house.smtp.accepted) == 3
 
 
-async def test_whatever_leads_back_to_what_had_left_pauses(tmp_path: Path) -> None:
+@pytest.mark.parametrize("copied", [-DAY, DAY], ids=["yesterday", "by a clock that was ahead of ours"])
+async def test_whatever_leads_back_to_what_had_left_pauses(tmp_path: Path, copied: timedelta) -> None:
     """The second line of defence: a step that was found in Sent, and stands before somebody all the same."""
     async with a_house(tmp_path) as (house, _):
         await house.enroll(ANNA, sequence="plan")
@@ -116,7 +117,7 @@ async def test_whatever_leads_back_to_what_had_left_pauses(tmp_path: Path) -> No
             await copies_are_filed(house)
         async with house.live() as live:
             async with live.database.begin() as conn:
-                await mailboxes.mark_copied(conn, house.clock.now() - DAY)
+                await mailboxes.mark_copied(conn, house.clock.now() + copied)
                 contact = await contacts.by_email(conn, ANNA)
                 assert contact is not None
                 (standing,) = await enrollments.by_contact(conn, contact.id)
