@@ -104,15 +104,11 @@ async def _mark(url: str, copied_at: datetime, known: _Given, names: Collection[
     """Let a copy say when it was made, and leave out what may have been given out since. `names` are mailboxes that it
     may not know yet: these may have sent since as well."""
     await migrate.upgrade(url)
-    database = await Database.open(url)
-    try:
-        async with database.begin() as conn:
-            await mailboxes.register(conn, names, copied_at)
-            await mailboxes.mark_copied(conn, copied_at, known.lease)
-            ids = await copying.last_ids(conn)
-            await copying.leave_out_ids(conn, {name: max(ids[name], known.ids.get(name, 0)) + GAP for name in ids})
-    finally:
-        await database.close()
+    async with Database.opened(url) as database, database.begin() as conn:
+        await mailboxes.register(conn, names, copied_at)
+        await mailboxes.mark_copied(conn, copied_at, known.lease)
+        ids = await copying.last_ids(conn)
+        await copying.leave_out_ids(conn, {name: max(ids[name], known.ids.get(name, 0)) + GAP for name in ids})
 
 
 def _beside(file: Path) -> Path:
@@ -191,22 +187,14 @@ def _copied_at(part: Path, copy: Content, now: datetime) -> datetime:
 
 async def _said(url: str) -> datetime | None:
     await migrate.upgrade(url)
-    database = await Database.open(url)
-    try:
-        async with database.read() as conn:
-            said: datetime | None = await conn.scalar(select(func.max(tables.mailboxes.c.copied_at)))
-            return said
-    finally:
-        await database.close()
+    async with Database.opened(url) as database, database.read() as conn:
+        said: datetime | None = await conn.scalar(select(func.max(tables.mailboxes.c.copied_at)))
+        return said
 
 
 async def _given(url: str) -> _Given:
-    database = await Database.open(url)
-    try:
-        async with database.read() as conn:
-            return await _given_out(conn)
-    finally:
-        await database.close()
+    async with Database.opened(url) as database, database.read() as conn:
+        return await _given_out(conn)
 
 
 async def _given_out(conn: AsyncConnection) -> _Given:
@@ -266,37 +254,25 @@ def _restore_postgresql(
 
 async def _owner(url: str) -> str | None:
     """A daemon that works with the database right now."""
-    database = await Database.open(url)
     m = tables.mailboxes.c
-    try:
-        async with database.read() as conn:
-            if await copying.content(conn) is None:
-                return None
-            working = select(m.lease_owner).where(m.lease_until > database_clock(conn)).limit(1)
-            owner: str | None = await conn.scalar(working)
-            return owner
-    finally:
-        await database.close()
+    async with Database.opened(url) as database, database.read() as conn:
+        if await copying.content(conn) is None:
+            return None
+        working = select(m.lease_owner).where(m.lease_until > database_clock(conn)).limit(1)
+        owner: str | None = await conn.scalar(working)
+        return owner
 
 
 async def _present(url: str) -> Content | None:
-    database = await Database.open(url)
-    try:
-        async with database.read() as conn:
-            return await copying.content(conn)
-    finally:
-        await database.close()
+    async with Database.opened(url) as database, database.read() as conn:
+        return await copying.content(conn)
 
 
 async def _emptied(url: str) -> _Given:
-    database = await Database.open(url)
-    try:
-        async with database.begin() as conn:
-            known = await _given_out(conn)
-            await copying.drop_everything(conn)
-            return known
-    finally:
-        await database.close()
+    async with Database.opened(url) as database, database.begin() as conn:
+        known = await _given_out(conn)
+        await copying.drop_everything(conn)
+        return known
 
 
 def _knows_more(workspace: Workspace, present: Content | None, copy: Content, *, force: bool) -> Refusal | None:

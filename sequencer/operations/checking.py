@@ -69,11 +69,8 @@ async def known_fields(workspace: Workspace) -> frozenset[str] | None:
     location = locate(workspace.database_url)
     if isinstance(location, SqliteFile) and not location.path.exists():
         return None
-    database = await Database.open(workspace.database_url)
     try:
-        async with database.read() as conn:
+        async with Database.opened(workspace.database_url) as database, database.read() as conn:
             return await contacts.field_names(conn) if await contacts.count(conn) else None
     except DBAPIError:  # the tables are not there yet
         return None
-    finally:
-        await database.close()

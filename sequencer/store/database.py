@@ -108,7 +108,7 @@ def _surely(name: str) -> bool:
 
 @dataclass(slots=True)
 class Database:
-    """An open database. Create it with `open`, end it with `close`; belongs to one event loop."""
+    """An open database. Create it with `open`, end it with `close` (or use `opened`); belongs to one event loop."""
 
     location: Location
     writer: AsyncEngine = field(repr=False)
@@ -143,6 +143,16 @@ class Database:
             await database.close()
             raise CannotOpen(f"cannot open {location}: {_plain(error, location)}") from None
         return database
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, url: str, *, patient: bool = False) -> AsyncIterator[Database]:
+        """The same for the length of a block. Raises CannotOpen."""
+        database = await cls.open(url, patient=patient)
+        try:
+            yield database
+        finally:
+            await database.close()
 
     @property
     def dialect(self) -> Dialect:

@@ -26,8 +26,7 @@ async def upgrade(url: str) -> tuple[str, ...]:
     Returns the revisions that were run, oldest first. Safe to call from several processes at once. Raises CannotOpen,
     also when a newer version of the program has already changed the tables.
     """
-    database = await Database.open(url, patient=True)
-    try:
+    async with Database.opened(url, patient=True) as database:
         async with database.begin() as conn:
             if database.dialect == "postgresql":
                 await conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
@@ -36,18 +35,12 @@ async def upgrade(url: str) -> tuple[str, ...]:
                 await conn.run_sync(_run)
             await secrets.signing_key(conn)
         return missing
-    finally:
-        await database.close()
 
 
 async def pending(url: str) -> tuple[str, ...]:
     """The revisions that `upgrade` would run, oldest first; empty when the tables are up to date. Raises CannotOpen."""
-    database = await Database.open(url)
-    try:
-        async with database.read() as conn:
-            return await conn.run_sync(_missing)
-    finally:
-        await database.close()
+    async with Database.opened(url) as database, database.read() as conn:
+        return await conn.run_sync(_missing)
 
 
 def _config(connection: Connection) -> Config:
