@@ -6,13 +6,12 @@ file the copies. Only this task uses the mailbox's connections, so pace, limits 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sequencer.daemon.clock import pulse, ticks
+from sequencer.daemon.clock import boot_ticks, pulse, ticks
 from sequencer.daemon.standing import judge, look_up, mind, note_state, shut
 from sequencer.daemon.station import Station, hang_up, hold, lose, works_again
 from sequencer.daemon.telling import Note
@@ -41,8 +40,9 @@ KEEP_LINES: Final = timedelta(seconds=30)
 """Connections are closed when nothing is to be sent for longer: servers hang up on idle ones anyway."""
 
 READ_AGAIN: Final = 2.0
-"""Seconds of real time for which a reading of the inbox is good to send by; after that, or when something is announced,
-it is read once more before the next messages leave. Of the folders, only the inbox itself announces anything."""
+"""Seconds of real time, while the machine sleeps as well, for which a reading of the inbox is good to send by; after
+that, or when something is announced, it is read once more before the next messages leave. Of the folders, only the
+inbox itself announces anything."""
 
 LOOKS: Final = 3
 """Readings in a row before messages leave, while more and more is announced: a flood must not hold them for ever."""
@@ -201,7 +201,7 @@ async def _read(station: Station, mailbox: Mailbox, now: datetime) -> bool:
     line = await _inbox_line(station, mailbox, now)
     if line is None or station.watched is None:
         return False
-    began = asyncio.get_running_loop().time()
+    began = boot_ticks()
     station.news.clear()
     result = await read_inbox(station.live, mailbox, line, station.watched, now, station.heart.beat)
     for happening in result.happenings:
@@ -249,7 +249,7 @@ async def _fresh(station: Station, mailbox: Mailbox) -> bool:
 
     Raises ConnectionLost.
     """
-    age = asyncio.get_running_loop().time() - station.read_at
+    age = boot_ticks() - station.read_at
     if age < READ_AGAIN and not station.news.is_set():
         return True
     for _ in range(LOOKS):

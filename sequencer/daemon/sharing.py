@@ -127,7 +127,7 @@ async def _round(daemon: Household, memory: _Memory) -> None:
         if ended.keys() - taken.keys():
             await announcements.announce_share(conn)
     memory.reached_at = began
-    for name in ended.keys() - taken.keys():
+    for name in daemon.vitals.workers.keys() - daemon.stations.keys() - taken.keys():  # also of a round that failed
         daemon.vitals.worker_ended(name)
     until = _certain(daemon, began)
     _note_kept(daemon, kept, until)
@@ -153,8 +153,6 @@ def _note_kept(daemon: Household, kept: _Kept, until: float) -> None:
         if name in kept.renewed:
             station.certain_until = until
         elif name not in kept.busy:
-            if not station.lost:
-                station.lost_at = boot_ticks()
             lose(station)
 
 

@@ -89,7 +89,9 @@ class Station:
     poll: timedelta
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     news: asyncio.Event = field(default_factory=asyncio.Event)
-    read_at: float = 0.0  # when the last reading of the inbox to its end began, on the machine's clock
+    read_at: float = (
+        0.0  # when the last reading of the inbox to its end began, on the machine's clock, see `boot_ticks`
+    )
     inbox: ImapLine | None = None
     watched: Watched | None = None
     lines: Lines | None = None
@@ -135,7 +137,7 @@ class Station:
 def lose(station: Station) -> None:
     """Another daemon owns the mailbox now: nothing more is begun here."""
     if not station.lost:
-        station.lost = True
+        station.lost, station.lost_at = True, boot_ticks()
         station.wake.set()
         station.tell(Note("warning", station.name, "another sequencer has taken over this mailbox", "lease_lost"))
 

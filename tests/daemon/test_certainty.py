@@ -11,6 +11,8 @@ import pytest
 from sequencer.daemon import mailbox_worker
 from sequencer.daemon.clock import boot_ticks
 from sequencer.daemon.mailbox_worker import work, work_once
+from sequencer.daemon.sharing import LET_GO_WITHIN
+from sequencer.daemon.station import lose
 from tests.daemon.test_worker_pace import a_shop, people
 
 
@@ -51,3 +53,10 @@ async def test_a_lease_that_ends_between_two_messages_ends_the_turn(tmp_path: Pa
         turn = await mailbox_worker.take_turn(shop.station)
         assert turn.again  # there is more to do, for whoever owns it then
         assert shop.smtp.accepted == []
+
+
+async def test_a_worker_that_finds_its_lease_lost_by_itself_has_its_time_to_end(tmp_path: Path) -> None:
+    async with a_shop(tmp_path, "off") as shop:
+        lose(shop.station)
+        assert shop.station.over()
+        assert boot_ticks() - shop.station.lost_at < LET_GO_WITHIN

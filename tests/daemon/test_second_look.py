@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sequencer.daemon import mailbox_worker, watcher
+from sequencer.daemon.clock import boot_ticks
 from sequencer.daemon.station import Station
 from sequencer.store import attempts
 from sequencer.store.database import Database
@@ -75,6 +76,17 @@ async def test_a_reply_in_junk_is_found_when_the_last_look_is_too_long_ago(
 ) -> None:
     await moment.answers("Junk")
     monkeypatch.setattr(mailbox_worker, "READ_AGAIN", 0.0)
+    moment.go_on.set()
+    await _only_bob_has_the_follow_up(moment.house)
+
+
+async def test_a_reply_is_found_that_came_while_the_machine_slept(
+    moment: _Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lid was closed in the middle of handing over. The steady clock stands still then, and no mail is announced."""
+    await moment.answers("Junk")
+    monkeypatch.setattr(mailbox_worker, "READ_AGAIN", 1000.0)
+    monkeypatch.setattr(mailbox_worker, "boot_ticks", lambda: boot_ticks() + 3600, raising=False)
     moment.go_on.set()
     await _only_bob_has_the_follow_up(moment.house)
 

@@ -15,8 +15,11 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
-from sequencer.daemon import listening, supervisor
+from sequencer.daemon import listening, sharing, supervisor
 from sequencer.daemon.clock import pulse
+from sequencer.daemon.state import Household
+from sequencer.daemon.veil import Veil
+from sequencer.daemon.vitals import Vitals
 from sequencer.operations.contacts import Imported, Wishes, import_file
 from sequencer.operations.live import Live
 from sequencer.operations.opening import opened
@@ -226,6 +229,40 @@ async def test_a_daemon_that_is_cut_off_is_replaced_and_sends_nothing(fleet: Fle
         fleet.clock.advance(timedelta(hours=1))
         await _sent(fleet, 8)
     assert len({(mail.recipients, b"In-Reply-To" in mail.data) for mail in fleet.smtp.accepted}) == 8
+
+
+@only_postgresql
+async def test_a_mailbox_that_went_to_another_while_the_database_was_away_is_not_missed(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its worker would count as stuck for ever, and systemd's watchdog would kill the daemon."""
+    folder = fleet.workspace("first", ["ann"])
+    async with opened(folder, ENVIRON) as live:
+        assert isinstance(live, Live), live
+        async with live.database.begin() as conn:
+            await mailboxes.register(conn, ["ann"], MONDAY)
+        vitals = Vitals(live, fleet.clock, "host:1:first", MONDAY)
+        stop, ear = asyncio.Event(), Ear()
+        poll = timedelta(minutes=2)
+        daemon = Household(live, folder, ENVIRON, fleet.clock, ear, stop, poll, vitals, SHORT, live.database, Veil())
+        memory = sharing._Memory()
+        with monkeypatch.context() as away:
+            away.setattr(sharing, "OUTAGE_AGAIN", 0.0)
+            away.setattr(sharing, "work", _away)
+            await sharing._round(daemon, memory)
+            await daemon.workers["ann"]
+            assert vitals.failing() == ["ann"]
+            away.setattr(mailboxes, "release_many", _away)
+            with pytest.raises(ConnectionError):
+                await sharing._round(daemon, memory)
+        async with fleet.database.begin() as conn:
+            assert await mailboxes.take(conn, "ann", "another", 60, evict=True)
+        await sharing._round(daemon, memory)
+        assert (dict(vitals.workers), vitals.failing()) == ({}, [])
+
+
+async def _away(*_: object) -> None:
+    raise ConnectionError("the database is away")
 
 
 # In one process ----------------------------------------------------------------------------------------
