@@ -55,7 +55,8 @@ class Compiled:
 def compile_phrase(source: str) -> Compiled:
     """A phrase as a regular expression over folded text.
 
-    Raises PhraseProblem when its brackets do not close, or it is empty, too long or nested too deep.
+    Raises PhraseProblem when its brackets do not close, or it is empty, too long or nested too deep, or all of it may
+    be missing.
     """
     folded = _LOOSE_ENDS.sub("", fold(composed(source.strip())))
     if not folded or len(folded) > MAX_PHRASE:
@@ -65,6 +66,8 @@ def compile_phrase(source: str) -> Compiled:
     spaced = not _UNSPACED.search(folded)
     tokens = _TOKEN.findall(folded if spaced else folded.replace("*", " * "))
     compiled = _Reader(source, tokens, spaced=spaced).sequence("", 0)
+    if not compiled.anchors and re.match(compiled.body, ""):
+        raise PhraseProblem(source, "all of it may be missing: a phrase needs a word outside [square brackets]")
     if spaced:
         # the word boundary in front is left to the caller: with it, the pattern would be searched far more slowly
         return Compiled(rf"(?:{compiled.body})(?![\w@])", compiled.anchors, starts_a_word=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sequencer.inbox.date_words import LANGUAGES
@@ -93,7 +93,15 @@ def test_unknown_language_has_no_phrases() -> None:
     assert phrases_of("../en").groups == {}
 
 
+@pytest.mark.parametrize("phrase", ["[nba]", "  [nba]", "[a] [b]", "(a|[b])", "[日本]", "([a] [b])", "[a] *"])
+def test_a_phrase_of_which_all_may_be_missing_is_refused(phrase: str) -> None:
+    """It would match everywhere, and the search for the next place would not end."""
+    with pytest.raises(PhraseProblem, match="needs a word outside"):
+        make_phrase(phrase)
+
+
 @settings(max_examples=300, deadline=None)
+@example("[b] [a]", "t")
 @given(st.text(alphabet="ab*#[]()| n't日本", max_size=30), st.text(alphabet="ab dont1日本", max_size=30))
 def test_any_phrase_is_read_or_refused(phrase: str, text: str) -> None:
     try:
