@@ -166,7 +166,7 @@ async def _receive_from_outside(
         return Receipt()
     receipt = Receipt(refusal=reading.evidence if reading.sender_side else "")
     if reading.sender_side:
-        await strikes.add(conn, arrival.mailbox.name, [Strike.REFUSAL], now)
+        await strikes.add(conn, arrival.mailbox.name, [Strike.REFUSAL], min(now, arrival.received_at))
     if found.certain:
         receipt.happenings += await settle_by_answer(conn, live, clues.message_ids, now)
     earlier = await live.earlier(conn, found.enrollment)

@@ -12,8 +12,9 @@ import pytest
 from sequencer.core.model import Status
 from sequencer.operations import steering, tasks
 from sequencer.operations.steering import Who
-from sequencer.store import attempts, suppressions
+from sequencer.store import attempts, strikes, suppressions
 from sequencer.store.database import Database
+from sequencer.store.strikes import Strike
 from tests.operations.desk import ANNA, BEN, CLEO, DAY, HOUR, PLAN
 from tests.operations.letterbox import Letterbox, a_letterbox, bounce, mail
 from tests.smtp_peer import Drop
@@ -245,3 +246,16 @@ async def test_two_workers_take_in_the_same_reply_at_once(box: Letterbox) -> Non
     told = await asyncio.gather(box.arrives(raw), box.arrives(raw, mailbox="susan"))
     assert sorted(what for each in told for what in each) == ["moved", "replied"]
     assert await box.sequences(ANNA) == {"plan": FINISHED, "keep": ACTIVE}
+
+
+async def test_what_blames_us_counts_on_the_day_on_which_it_came(box: Letterbox) -> None:
+    """A mailbox that is read after days, or anew after a restore, must not take it all for today's."""
+    desk, came = box.desk, box.desk.now
+    desk.now += 4 * DAY
+    for number, email in enumerate((ANNA, BEN, CLEO)):
+        raw = bounce(email, box.sent_id(email)).replace(b"Status: 5.1.1", b"Status: 5.7.1")
+        raw = raw.replace(b"550 5.1.1 no such user", b"550 5.7.1 client host blocked using Spamhaus")
+        assert await box.arrives(raw, at=came + (number + 1) * DAY) == ["notice"]
+    async with desk.live.database.read() as conn:
+        assert await strikes.count(conn, "mark", Strike.REFUSAL, None) == 3
+        assert await strikes.count(conn, "mark", Strike.REFUSAL, desk.now - 36 * HOUR) == 1
