@@ -77,11 +77,12 @@ def too_many(limits: Breakers, counts: Counts, said: Mapping[Cause, str]) -> dic
         part = _part(limits.complaints, counts.complaints, counts.sent)
         found["complaints"] = part.format(f"messages of {days} were reported as spam")
     if limits.refusals is not None and counts.refusals >= limits.refusals:
-        last = f", last with: {said['refusals']}" if said.get("refusals") else ""
+        last = f", last with: {said['refusals'].rstrip('.')}" if said.get("refusals") else ""
         found["refusals"] = f"its mail was refused {_times(counts.refusals)} within a day because of the sender{last}"
     if limits.logins is not None and counts.logins >= limits.logins:
-        last = f": {said['login']}" if said.get("login") else ""
-        found["login"] = f"the login was refused {_times(counts.logins)} in a row{last}"
+        last = f": {said['login'].rstrip('.')}" if said.get("login") else ""
+        often = "" if counts.logins == 1 else f" {counts.logins} times in a row"
+        found["login"] = f"the login was refused{often}{last}"
     return found
 
 

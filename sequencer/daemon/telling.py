@@ -35,7 +35,7 @@ Told = Note | Happening
 
 _SENTENCES: Final[dict[What, str]] = {
     "sent": "sent “{step}” to {who}",
-    "in_doubt": "may or may not have sent “{step}” to {who}: {detail}; it is not sent again by itself (attempt {attempt})",
+    "in_doubt": "may or may not have sent “{step}” to {who}: {detail}; attempt {attempt} is not repeated by itself",
     "deferred": "“{step}” to {who} was put off by the server: {detail}",
     "rejected": "“{step}” to {who} was refused: {detail}",
     "held": "“{step}” to {who} is due but held: {detail}",

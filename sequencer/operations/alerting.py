@@ -79,7 +79,7 @@ async def tell(
 def stopped(live: Live, mailbox: Mailbox, halts: Mapping[str, str], now: datetime) -> Words:
     """It has stopped itself: why, what that means, and the way back."""
     body = _letter(
-        f"The mailbox {mailbox.name} ({mailbox.from_address}) has stopped itself on {_moment(live, now)}:",
+        f"The mailbox {mailbox.name} ({mailbox.from_address}) stopped itself on {_moment(live, now)}:",
         *(_sentence(reason) for reason in halts.values()),
         "Nothing more leaves from it until you let it go on. As far as its inbox can still be read, it is: replies, "
         "requests to unsubscribe and mail that comes back are taken in.",
@@ -117,13 +117,15 @@ async def doubtful(conn: AsyncConnection, live: Live, mailbox: Mailbox, now: dat
     ]
     if not any(told_at is None or _since(one.finished_at) > told_at - SETTLES_WITHIN for one in every):
         return None
-    what = "1 message" if len(every) == 1 else f"{len(every)} messages"
+    what, count = ("1 message", "it counts") if len(every) == 1 else (f"{len(every)} messages", "they count")
     lines = [f"    {one.recipient}: “{one.subject}”, {_moment(live, one.started_at)}" for one in every[:MOST_NAMED]]
     body = _letter(
         f"{what} from {mailbox.name} ({mailbox.from_address}) may or may not have arrived: the connection ended before "
         "the server's answer.",
         "\n".join((*lines, *_more(every))),
-        "Nothing is sent twice: they count as delivered, and the plan goes on. `sequencer status` shows them.",
+        f"Nothing is sent twice: {count} as delivered, and the plan goes on. "
+        "Do you know better, from the contact or from your provider? `sequencer status` shows the numbers, and "
+        "`sequencer resolve` takes your word.",
     )
     return Words(f"{what} from {mailbox.name} may or may not have arrived", body)
 

@@ -66,10 +66,10 @@ def back_up(
 
     The file appears when it is complete and was read through; one that is there is kept unless `force`.
     """
-    if file.exists() and not force:
-        return Refusal(f"{file} is there already; choose another name, or --force to replace it")
     try:
         location = locate(workspace.database_url)
+        if (refusal := _no_place(location, file, force=force)) is not None:
+            return refusal
         part = _beside(file)
         content: Content | None
         try:
@@ -89,6 +89,26 @@ def back_up(
     except (CannotCopy, CannotOpen) as error:
         return Refusal(str(error))
     return BackedUp(file, file.stat().st_size, content.latest if content is not None else None)
+
+
+def _no_place(location: SqliteFile | PostgresServer, file: Path, *, force: bool) -> Refusal | None:
+    """Why a copy cannot be written there: above all, nothing is ever put in the place of the database itself."""
+    if _is_database(location, file):
+        return Refusal(f"{file} belongs to the database itself; choose another name for the copy")
+    if file.is_dir():
+        return Refusal(f"{file} is a folder; name the file in it")
+    if file.exists() and not force:
+        return Refusal(f"{file} is there already; choose another name, or --force to replace it")
+    if not file.parent.is_dir():
+        return Refusal(f"there is no folder {file.parent}; make it first, or choose another")
+    return None
+
+
+def _is_database(location: SqliteFile | PostgresServer, file: Path) -> bool:
+    if isinstance(location, PostgresServer):
+        return False
+    path = location.path.resolve()
+    return file.resolve() in {path.with_name(path.name + tail) for tail in ("", "-wal", "-shm", "-journal", ".lock")}
 
 
 def _copy_sqlite(location: SqliteFile, part: Path, now: datetime, progress: Progress) -> Content:
@@ -131,9 +151,11 @@ def restore(workspace: Workspace, file: Path, now: datetime, *, force: bool = Fa
     """Put a copy in the place of the database, which is kept aside. Refused while a daemon works with it, and without
     `force` where it knows more than the copy."""
     if not file.is_file():
-        return Refusal(f"there is no file {file}")
+        return Refusal(f"{file} is no file" if file.exists() else f"there is no file {file}")
     try:
         location = locate(workspace.database_url)
+        if _is_database(location, file):
+            return Refusal(f"{file} belongs to the database itself, it is no copy")
         match location:
             case SqliteFile():
                 restored = _restore_sqlite(workspace, location, file, now, force=force)

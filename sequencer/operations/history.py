@@ -25,10 +25,9 @@ def told(event: e.Event, zone: ZoneInfo) -> str:
             return f"entered {event.sequence}, from the mailbox {event.mailbox}{_by(event.by)}"
         case e.AttemptStarted():
             return f"“{event.subject}” ({event.variant}) was being handed to the server"
-        case e.Accepted(answer=answer) if answer == SAID_DELIVERED:
-            return "it arrived, as the owner says"
         case e.Accepted():
-            return f"the server took the message{_after(event.answer)}"
+            said = event.answer == SAID_DELIVERED
+            return "it arrived, as the owner says" if said else f"the server took the message{_after(event.answer)}"
         case e.Deferred():
             return f"the server said not now{_after(event.answer)}; next try {moment(event.retry_at, zone)}"
         case e.Rejected():

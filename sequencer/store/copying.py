@@ -78,7 +78,7 @@ def look_through(path: Path) -> Content:
         with _connected(f"{path.absolute().as_uri()}?mode=ro") as conn:
             (verdict,) = conn.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":
-                raise CannotCopy(f"{path} is damaged: {verdict}")
+                raise CannotCopy(f"{path} is damaged: {' '.join(verdict.split())}")
             return _content(conn)
     except sqlite3.Error as error:
         raise CannotCopy(f"{path} is no copy of the sequencer's database, or is damaged: {error}") from None

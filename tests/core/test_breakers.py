@@ -42,6 +42,12 @@ def test_the_reasons_are_plain_words_with_the_numbers() -> None:
         "refusals": "its mail was refused 3 times within a day because of the sender, last with: 550 5.7.1 blocked",
         "login": "the login was refused 3 times in a row: 535 no",
     }
+    impatient = Breakers(refusals=1, logins=1)
+    said = too_many(impatient, Counts(refusals=1, logins=1), {"refusals": "550 Blocked.", "login": "535 No."})
+    assert said == {
+        "refusals": "its mail was refused once within a day because of the sender, last with: 550 Blocked",
+        "login": "the login was refused: 535 No",
+    }
 
 
 @given(

@@ -19,7 +19,7 @@ from sequencer.operations.record import Refusal
 from sequencer.store import contacts, copying, mailboxes
 from sequencer.store.claim import Claim, claim_file
 from sequencer.store.copying import GAP, look_through
-from sequencer.store.database import Database, PostgresServer
+from sequencer.store.database import Database, PostgresServer, SqliteFile, locate
 from sequencer.workspace.workspace import Workspace, load
 from tests.daemon.house import ENVIRON, House, furnish
 from tests.databases import client_programs
@@ -69,6 +69,35 @@ async def test_a_copy_holds_everything_and_is_private(house: House) -> None:
     assert [path.name for path in house.folder.iterdir() if ".part" in path.name] == []
     async with house.live() as live, live.database.read() as conn:  # the live one does not take itself for a copy
         assert not any(row.copied_at for row in await mailboxes.listing(conn))
+
+
+async def test_nothing_is_put_in_the_place_of_the_database(house: House) -> None:
+    """`backup sequencer.db --force` would take the file away from under the daemon that writes it."""
+    await house.enroll("anna@example.com")
+    location = locate(workspace(house).database_url)
+    if not isinstance(location, SqliteFile):
+        return
+    before = location.path.stat().st_ino
+    (house.folder / "other-name").symlink_to(location.path)
+    for name in (str(location.path), f"{location.path}-wal", "other-name"):
+        refused = await backed_up(house, name, force=True)
+        assert isinstance(refused, Refusal)
+        assert "belongs to the database itself" in refused.reason
+    itself = await put_back(house, str(location.path), force=True)
+    assert isinstance(itself, Refusal)
+    assert "it is no copy" in itself.reason
+    assert location.path.stat().st_ino == before
+    assert await people(house) == ["anna@example.com"]
+
+
+async def test_a_copy_needs_a_folder_that_is_there_and_a_name(house: House) -> None:
+    refused = await backed_up(house, "missing/copy")
+    assert refused == Refusal(f"there is no folder {house.folder / 'missing'}; make it first, or choose another")
+    for force in (False, True):
+        refused = await backed_up(house, "templates", force=force)
+        assert refused == Refusal(f"{house.folder / 'templates'} is a folder; name the file in it")
+    folder = await put_back(house, "templates")
+    assert folder == Refusal(f"{house.folder / 'templates'} is no file")
 
 
 async def test_no_file_is_replaced_unasked(house: House) -> None:
