@@ -40,7 +40,10 @@ async def main() -> int:
     lease = float(os.environ["LEASE"]) if "LEASE" in os.environ else None
     result = await supervisor.run(Path(sys.argv[1]), os.environ, clock, tell, stop, lease=lease)
     if isinstance(result, Unusable):
-        print(json.dumps({"what": "unusable", "says": result.reason or str(result.problems)}), flush=True)
+        print(
+            json.dumps({"what": "unusable", "level": "error", "says": result.reason or str(result.problems)}),
+            flush=True,
+        )
         return 1
     return 0
 

@@ -1,19 +1,18 @@
-"""Several mailboxes, and daemons that are processes of their own: what the trials with more than one owner share."""
+"""Several mailboxes, and what came of them: what the trials with more than one owner share."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,6 +25,7 @@ from sequencer.store import agenda, attempts, contacts, enrollments, mailboxes
 from sequencer.store.attempts import Attempt, AttemptState
 from tests.clock import PATIENCE
 from tests.daemon.house import TEMPLATES
+from tests.daemon.running import Running
 from tests.smtp_peer import AcceptedMail
 
 ENVIRON: Final = {"PASSWORD": "pw"}
@@ -97,96 +97,6 @@ async def workspace(folder: Path) -> AsyncIterator[Live]:
     async with opened(folder, ENVIRON) as live:
         assert isinstance(live, Live), live
         yield live
-
-
-# The daemons -----------------------------------------------------------------------------------------
-
-
-@dataclass(eq=False)
-class Running:
-    """A daemon process whose clock is moved by hand, and what it has said so far."""
-
-    process: asyncio.subprocess.Process
-    now: datetime
-    said: list[dict[str, str]] = field(default_factory=list)
-    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
-    _listening: asyncio.Task[None] | None = None
-
-    @classmethod
-    async def start(cls, folder: Path, now: datetime, lease: float | None = None) -> Self:
-        """Start it on a workspace; `lease` in seconds, the product's own unless told."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.daemon.process",
-            str(folder),
-            now.isoformat(),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=1 << 24,  # a traceback is one line
-            env={**os.environ, **ENVIRON, **({"LEASE": str(lease)} if lease is not None else {})},
-        )
-        daemon = cls(process, now)
-        daemon._listening = asyncio.create_task(daemon._listen())
-        return daemon
-
-    async def _listen(self) -> None:
-        assert self.process.stdout is not None
-        while line := await self.process.stdout.readline():
-            async with self._news:
-                self.said.append(json.loads(line))
-                self._news.notify_all()
-
-    async def says(self, words: str, times: int = 1) -> None:
-        """Wait until sentences with these words have been said so often."""
-        try:
-            async with asyncio.timeout(2 * PATIENCE), self._news:
-                await self._news.wait_for(lambda: self.count(words) >= times)
-        except TimeoutError:
-            raise AssertionError(f"it never said “{words}” {times} times, but {self.said}") from None
-
-    def count(self, words: str) -> int:
-        return sum(1 for row in self.said if words in row["says"])
-
-    def advance(self, by: timedelta) -> None:
-        """Move its clock; a stopped process hears of it when it goes on."""
-        self.now += by
-        if self.process.stdin is not None and self.alive:
-            self.process.stdin.write(f"{by.total_seconds()}\n".encode())
-
-    @property
-    def alive(self) -> bool:
-        return self.process.returncode is None
-
-    def hears(self, number: signal.Signals) -> None:
-        if self.alive:
-            self.process.send_signal(number)
-
-    async def ends(self, how: signal.Signals | None = None) -> int:
-        """Send the signal, if any, and wait for its end; the exit code."""
-        if how is not None:
-            self.hears(how)
-        async with asyncio.timeout(2 * PATIENCE):
-            code = await self.process.wait()
-        if self._listening is not None:
-            await self._listening
-        return code
-
-    async def gone(self) -> None:
-        """Whatever happens, it does not outlive its test."""
-        if self.alive:
-            self.process.kill()
-        await self.ends()
-
-
-@asynccontextmanager
-async def running(folder: Path, now: datetime, lease: float | None = None) -> AsyncIterator[Running]:
-    """A daemon that does not outlive the block, whatever happens."""
-    daemon = await Running.start(folder, now, lease)
-    try:
-        yield daemon
-    finally:
-        await daemon.gone()
 
 
 # What came of it --------------------------------------------------------------------------------------

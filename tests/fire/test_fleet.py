@@ -24,9 +24,10 @@ from sequencer.daemon.clock import pulse, ticks
 from sequencer.operations.live import Live
 from sequencer.store import mailboxes
 from tests.clock import PATIENCE
+from tests.daemon.running import Running
 from tests.databases import Server, fresh_postgresql
 from tests.fire.conftest import Count
-from tests.fire.fleet import Box, Running, enroll, furnish, judge, people_of, quiet, status, workspace
+from tests.fire.fleet import ENVIRON, Box, enroll, furnish, judge, people_of, quiet, status, workspace
 from tests.fire.proxy import Proxy, unix
 from tests.fire.scale import sized
 from tests.operations.shop import MONDAY
@@ -79,7 +80,7 @@ class Fleet:
         return [who for box in self.boxes for who in people_of(box, PEOPLE)]
 
     async def start(self, number: int) -> None:
-        daemon = self.daemons[number] = await Running.start(self.folders[number], self.now, self.lease)
+        daemon = self.daemons[number] = await Running.start(self.folders[number], self.now, ENVIRON, self.lease)
         await daemon.says("running with")
 
     def tick(self) -> None:

@@ -21,9 +21,10 @@ import pytest
 from sequencer.daemon.clock import pulse
 from sequencer.operations.live import Live
 from tests.clock import PATIENCE
+from tests.daemon.running import Running, running
 from tests.databases import Server, fresh_postgresql
 from tests.fire.conftest import Count
-from tests.fire.fleet import Box, Running, enroll, furnish, judge, people_of, quiet, running, status, workspace
+from tests.fire.fleet import ENVIRON, Box, enroll, furnish, judge, people_of, quiet, status, workspace
 from tests.fire.proxy import Gate, Hold, Proxy, port, unix
 from tests.fire.scale import sized
 from tests.operations.shop import MONDAY
@@ -148,9 +149,9 @@ async def test_another_takes_over_and_the_first_wakes_up(
 
 
 async def _overtaken(yard: Yard, live: Live, tmp_path: Path, counts: Count, gone_on: bool) -> None:
-    async with running(tmp_path / "first", MONDAY, LEASE) as first:
+    async with running(tmp_path / "first", MONDAY, ENVIRON, LEASE) as first:
         await stopped_everywhere(yard, first)
-        async with running(tmp_path / "second", MONDAY, LEASE) as second:
+        async with running(tmp_path / "second", MONDAY, ENVIRON, LEASE) as second:
             await quiet(live, yard.second, MONDAY, first, second)
             if gone_on:
                 second.advance(HOUR)
@@ -216,9 +217,9 @@ async def test_on_sqlite_nobody_takes_over_while_the_first_is_stopped(
 
 
 async def _refused(yard: Yard, live: Live, tmp_path: Path, end: signal.Signals) -> None:
-    async with running(tmp_path / "first", MONDAY) as first:
+    async with running(tmp_path / "first", MONDAY, ENVIRON) as first:
         await stopped_everywhere(yard, first)
-        async with running(tmp_path / "second", MONDAY) as second:
+        async with running(tmp_path / "second", MONDAY, ENVIRON) as second:
             await second.says(f"another sequencer (process {first.process.pid}) is running on this database")
             assert await second.ends() == 1
         first.hears(end)
@@ -228,7 +229,7 @@ async def _refused(yard: Yard, live: Live, tmp_path: Path, end: signal.Signals) 
             yard.open_gates()
             await quiet(live, yard.second, MONDAY, first)
             assert await first.ends(signal.SIGTERM) == 0
-    async with running(tmp_path / "second", MONDAY) as second:
+    async with running(tmp_path / "second", MONDAY, ENVIRON) as second:
         await quiet(live, yard.second, MONDAY, second)
         second.advance(HOUR)
         await quiet(live, yard.second, MONDAY, second, ended=True)

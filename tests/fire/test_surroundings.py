@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
 import resource
 import signal
 import sqlite3
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -35,6 +33,7 @@ from sequencer.store.tables import attempts
 from tests import databases
 from tests.clock import PATIENCE, ManualClock
 from tests.daemon.house import ENVIRON, MARK, House, furnish
+from tests.daemon.running import Running, running
 from tests.fire import deeds
 from tests.fire.conftest import Count
 from tests.fire.files import KEEP, PER_HOUR, STEADY, a_plan
@@ -236,41 +235,28 @@ async def test_a_disk_that_is_full_for_a_while(tmp_path: Path, counts: Count) ->
     async with PymapServer({"mark": "pw"}, FOLDERS) as imap, SmtpPeer(logins={"mark": "pw"}) as smtp:
         furnish(tmp_path, smtp=smtp.port, imap=imap.port, user="mark")
         house = House(tmp_path, smtp)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.daemon.process", str(tmp_path), house.clock.now().isoformat()),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, **ENVIRON},
-        )
-        said: list[dict[str, str]] = []
-        listening = asyncio.create_task(_listen(process, said))
-        try:
-            await _until(lambda: bool(said))
+        async with running(tmp_path, house.clock.now(), ENVIRON) as daemon:
+            await _until(lambda: bool(daemon.said))
+            minute = partial(_passes, daemon, timedelta(minutes=1))
             people: list[str] = []
             for number in range(rounds):
                 wal = tmp_path / "data" / "s.db-wal"
                 size = wal.stat().st_size if wal.exists() else 0
-                _limit(process.pid, size + chance.choice((0, 30_000, 90_000)))
+                _limit(daemon.process.pid, size + chance.choice((0, 30_000, 90_000)))
                 new = [f"p{number}-{n}@own{number}-{n}.example" for n in range(20)]
                 people += new
-                errors = len(_errors(said))
+                errors = len(daemon.errors())
                 await house.enroll(*new)
-                await _advance(process, 60)
-                await _until(partial(_told_or_done, said, errors, smtp, new))
-                _limit(process.pid, resource.RLIM_INFINITY)
-                await _until(partial(_all_got, smtp, people), partial(_advance, process, 60))
-            assert process.returncode is None, "the daemon is gone"
-            errors = len(_errors(said))
-            process.terminate()
-            assert await process.wait() == 0
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-            await listening
+                await minute()
+                await _until(partial(_told_or_done, daemon, errors, smtp, new))
+                _limit(daemon.process.pid, resource.RLIM_INFINITY)
+                await _until(partial(_all_got, smtp, people), minute)
+            assert daemon.alive, "the daemon is gone"
+            errors = len(daemon.errors())
+            assert await daemon.ends(signal.SIGTERM) == 0
         got = Counter(mail.recipients[0] for mail in smtp.accepted if mail.recipients != (MARK,))
         assert got == Counter(dict.fromkeys(people, 1))
-        assert errors <= 8 * rounds, _errors(said)
+        assert errors <= 8 * rounds, daemon.errors()
     counts("disk full", rounds=rounds, sent=len(people), twice=0, lost=0, errors_told=errors)
 
 
@@ -278,28 +264,16 @@ def _limit(pid: int, size: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-def _errors(said: list[dict[str, str]]) -> list[str]:
-    return [row["says"] for row in said if row.get("level") == "error"]
-
-
 def _all_got(smtp: SmtpPeer, people: list[str]) -> bool:
     return set(people) <= {mail.recipients[0] for mail in smtp.accepted}
 
 
-def _told_or_done(said: list[dict[str, str]], errors: int, smtp: SmtpPeer, people: list[str]) -> bool:
-    return len(_errors(said)) > errors or _all_got(smtp, people)
+def _told_or_done(daemon: Running, errors: int, smtp: SmtpPeer, people: list[str]) -> bool:
+    return len(daemon.errors()) > errors or _all_got(smtp, people)
 
 
-async def _listen(process: asyncio.subprocess.Process, said: list[dict[str, str]]) -> None:
-    assert process.stdout is not None
-    while line := await process.stdout.readline():
-        said.append(json.loads(line))
-
-
-async def _advance(process: asyncio.subprocess.Process, seconds: float) -> None:
-    assert process.stdin is not None
-    process.stdin.write(f"{seconds}\n".encode())
-    await process.stdin.drain()
+async def _passes(daemon: Running, time: timedelta) -> None:
+    daemon.advance(time)
 
 
 async def _until(true: Callable[[], bool], meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:
