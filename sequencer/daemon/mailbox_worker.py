@@ -44,6 +44,9 @@ READ_AGAIN: Final = 2.0
 that, or when something is announced, it is read once more before the next messages leave. Of the folders, only the
 inbox itself announces anything."""
 
+DECIDED_FOR: Final = 300.0
+"""The same for what a turn has decided: after that, hours may have ended, and it is decided anew."""
+
 LOOKS: Final = 3
 """Readings in a row before messages leave, while more and more is announced: a flood must not hold them for ever."""
 
@@ -60,9 +63,10 @@ SHORT_WAIT: Final = timedelta(minutes=1)
 
 @dataclass(slots=True)
 class Turn:
-    """What one turn came to: `again` when there is more to do at once."""
+    """What one turn came to: `again` when there is more to do at once. `began` is on the machine's clock."""
 
     again: bool = False
+    began: float = 0.0
 
 
 async def work(station: Station) -> None:
@@ -140,7 +144,7 @@ async def take_turn(station: Station) -> Turn:
         station.standing.suspect = True
     now = station.clock.now()
     station.heart.beat()
-    turn = Turn()
+    turn = Turn(began=boot_ticks())
     try:
         await look_up(station, mailbox, now)
         await _read(station, mailbox, now)
@@ -326,7 +330,7 @@ async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -
 
         async def fresh() -> bool:
             try:
-                return await _fresh(station, mailbox)
+                return boot_ticks() - turn.began < DECIDED_FOR and await _fresh(station, mailbox)
             except ConnectionLost as error:
                 lost.append(error)
                 return False

@@ -91,6 +91,20 @@ async def test_a_reply_is_found_that_came_while_the_machine_slept(
     await _only_bob_has_the_follow_up(moment.house)
 
 
+async def test_what_was_decided_before_the_machine_slept_is_decided_anew(
+    moment: _Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It wakes up at night, and its connections still stand."""
+    house = moment.house
+    monkeypatch.setattr(mailbox_worker, "boot_ticks", lambda: boot_ticks() + 36_000)
+    house.clock.advance(timedelta(hours=10))
+    moment.go_on.set()
+    await house.ear.notes_that("nothing to do before Fri 04 Dec")
+    assert [len(house.sent_to(who)) for who in (CARLA, BOB)] == [1, 1]
+    house.clock.advance(timedelta(hours=14))
+    await house.ear.happens("sent", 4)
+
+
 async def test_an_inbox_that_cannot_be_read_again_keeps_everybody_back(
     moment: _Moment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
