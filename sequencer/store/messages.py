@@ -312,9 +312,9 @@ async def awaiting(conn: AsyncConnection, *, limit: int = 1000) -> list[Waiting]
 
 
 async def unmatched(
-    conn: AsyncConnection, direction: Direction = Direction.RECEIVED, *, limit: int = 1000
+    conn: AsyncConnection, direction: Direction = Direction.RECEIVED, *, limit: int | None = 1000
 ) -> list[Message]:
-    """Messages that belong to no thread and that nobody has dealt with, the newest first."""
+    """Messages that belong to no thread and that nobody has dealt with, the newest first; no limit: all of them."""
     wanted: Select[Any] = (
         select(*_COLUMNS)
         .where(literal_column(tables.UNMATCHED), _t.direction == direction)
@@ -342,7 +342,7 @@ async def forget(conn: AsyncConnection, message_id: int) -> None:
 
 async def unmatched_from(conn: AsyncConnection, sender: str) -> list[Message]:
     """What this person has written that belongs to no thread and that nobody has dealt with, the newest first."""
-    return [one for one in await unmatched(conn) if normal(one.sender) == normal(sender)]
+    return [one for one in await unmatched(conn, limit=None) if normal(one.sender) == normal(sender)]
 
 
 async def of_enrollment(conn: AsyncConnection, enrollment_id: int) -> list[Message]:

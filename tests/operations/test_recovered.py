@@ -18,6 +18,7 @@ from sequencer.operations.tasks import to_dos
 from sequencer.store import attempts, contacts, mailboxes, messages
 from sequencer.store.attempts import RECOVERED, AttemptState
 from sequencer.store.database import Database
+from sequencer.store.messages import Direction, NewMessage
 from tests.operations.desk import ANNA, BEN, DAY, HOUR, PLAN, Desk
 from tests.operations.letterbox import MARK, Letterbox, a_letterbox, mail
 from tests.smtp_peer import Drop
@@ -235,6 +236,27 @@ async def test_who_has_answered_is_paused_when_enrolled_again(box: Letterbox) ->
     async with desk.live.database.read() as conn:
         (answer,) = await messages.of_enrollment(conn, anna.id)
     assert answer.sender == ANNA
+
+
+async def test_whoever_else_has_answered_since(box: Letterbox) -> None:
+    desk = box.desk
+    await copied(desk)
+    first = await in_sent(box, ANNA, "first", number=7001)
+    await box.arrives(mail(ANNA, "Re: Your quote", "Sounds good, call me.", In_Reply_To=first))
+    async with desk.live.database.begin() as conn:
+        for number in range(1000):
+            later = desk.now + HOUR
+            other = NewMessage(
+                mailbox="mark",
+                direction=Direction.RECEIVED,
+                content=f"m{number}",
+                received_at=later,
+                raw=b"",
+                sender=BEN,
+            )
+            assert await messages.record(conn, other, desk.now)
+    await desk.enroll(ANNA)
+    assert (await desk.enrollment(ANNA)).status is Status.PAUSED
 
 
 async def test_who_has_unsubscribed_stays_so_though_nobody_knows_them(box: Letterbox) -> None:
