@@ -348,18 +348,21 @@ async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -
 
 
 def _patience(station: Station) -> Callable[[], Awaitable[bool]]:
-    """For outcomes that the database cannot take now: tried again every second, for a while, and not after the end."""
-    until = ticks() + KEEP_OUTCOMES
-    told = False
+    """For outcomes that the database cannot take now: tried again at once, since one connection alone may have broken,
+    then every second, for a while. At the end they are tried a last time."""
+    until, tries, ended = ticks() + KEEP_OUTCOMES, 0, False
 
     async def once_more() -> bool:
-        nonlocal told
+        nonlocal tries, ended
         station.heart.beat()
-        if not told:
-            told = True
+        tries += 1
+        if ended or tries == 1:
+            return not ended
+        if tries == 2:
             what = "the database is away; what the server said is kept until it is back"
             station.tell(Note("warning", station.name, what, "outcomes_wait"))
-        return not await pulse(station.stop, OUTCOMES_AGAIN) and ticks() < until
+        ended = await pulse(station.stop, OUTCOMES_AGAIN) or ticks() >= until
+        return True
 
     return once_more
 
