@@ -99,12 +99,12 @@ class AcceleratedClock:
         """
         while True:
             await self._everybody_rests()
-            upcoming = self._next()
-            if finished() or upcoming is None or upcoming > end:
+            coming = self._next()
+            if finished() or coming is None or coming > end:
                 return
             if (seconds := breath()) > 0:
                 await _real_pause(seconds)
-            self._now = max(self._now, upcoming)
+            self._now = max(self._now, coming)
             self.jumps += 1
             self._ring()
 

@@ -209,12 +209,6 @@ async def by_emails(conn: AsyncConnection, emails: Collection[str], defaults: De
     return {email: known[key] for email, key in keys.items() if key in known}
 
 
-async def by_domain(conn: AsyncConnection, domain: str, defaults: Defaults = PLAIN) -> list[Contact]:
-    """Everybody at this domain, in the order of their ids."""
-    found = await conn.execute(select(*_COLUMNS).where(_t.domain == normal(domain)).order_by(_t.id))
-    return [_contact(row, defaults) for row in found]
-
-
 async def listing(
     conn: AsyncConnection, *, after: int = 0, limit: int = 1000, defaults: Defaults = PLAIN
 ) -> list[Contact]:

@@ -70,14 +70,6 @@ async def get(conn: AsyncConnection, task_id: int) -> Task | None:
     return None if row is None else _task(row)
 
 
-async def open_of(conn: AsyncConnection, enrollment_id: int) -> list[Task]:
-    """The open tasks of an enrollment, the oldest first."""
-    found = await conn.execute(
-        _selected().where(_t.enrollment_id == enrollment_id, _t.status == TaskStatus.OPEN).order_by(_t.id)
-    )
-    return [_task(row) for row in found]
-
-
 async def listing(conn: AsyncConnection, *, everything: bool = False, limit: int = 1000) -> list[Task]:
     """The open tasks, the longest due first; with `everything` also those done or dropped."""
     wanted = _selected().order_by(_t.due_at, _t.id).limit(limit)

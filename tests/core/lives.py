@@ -52,7 +52,6 @@ class Life:
     edited: datetime | None = None
     taken: list[str] = field(default_factory=list)  # touches of the main line, as they were taken
     ways: list[tuple[int, str]] = field(default_factory=list)  # the same with the file, since the last jump
-    jumped: bool = False
     number: int = 0
     asked: int = 0  # the file by which the rep was asked to do something
     log: list[tuple[e.Event, str]] = field(default_factory=list)
@@ -97,7 +96,7 @@ class Life:
             ids = [step.id for step in self.live.steps]
             onwards = ids[ids.index(event.to.step) :] if event.to.step in ids else []
             self.taken = [step for step in self.taken if step not in onwards]
-            self.ways, self.jumped = [], True
+            self.ways = []
 
     # What happens to them ---------------------------------------------------------------------------
 
@@ -168,7 +167,7 @@ class Life:
         self.record(event)
         if self.en.position != stood and event.step in self.taken:
             self.taken.remove(event.step)
-            self.ways, self.jumped = [], True
+            self.ways = []
 
     def edit(self) -> None:
         if self.at + 1 < len(self.files):

@@ -14,7 +14,6 @@ NOW_SENDER = Verdict(temporary=True, blame="sender")
 NEVER_SENDER = Verdict(temporary=False, blame="sender")
 NOW_SERVER = Verdict(temporary=True, blame="server")
 NEVER_SERVER = Verdict(temporary=False, blame="server")
-NOW_MESSAGE = Verdict(temporary=True, blame="message")
 NEVER_MESSAGE = Verdict(temporary=False, blame="message")
 
 TABLE: list[tuple[Phase, int, str, Verdict]] = [

@@ -110,12 +110,10 @@ async def test_two_imports_of_the_same_people_at_once_create_each_once(database:
     assert sorted(answer.outcome for answer in one + two) == ["created"] * 200 + ["unchanged"] * 200
 
 
-async def test_everybody_at_a_domain_and_everybody_in_pages(database: Database) -> None:
+async def test_everybody_in_pages(database: Database) -> None:
     async with database.begin() as conn:
         ids = [await person(conn, address) for address in ("a@Firm.example", "b@firm.example", "c@sub.firm.example")]
-        at_firm = await contacts.by_domain(conn, "FIRM.example")
         pages = [await contacts.listing(conn, after=after, limit=2) for after in (0, ids[1], ids[2])]
-    assert [contact.id for contact in at_firm] == ids[:2]
     assert [[contact.id for contact in page] for page in pages] == [ids[:2], ids[2:], []]
 
 

@@ -168,7 +168,6 @@ QUERIES: dict[str, Query] = {
     "thread": lambda conn: messages.thread_of(conn, 999_999),
     "unmatched": messages.unmatched,
     "open tasks": tasks.listing,
-    "open tasks of one": lambda conn: tasks.open_of(conn, 999_999),
 }
 
 PARTIAL = {"ix_attempts_open", "uq_attempts_in_flight", "ix_enrollments_held", "ix_messages_unmatched", "ix_tasks_open"}

@@ -39,7 +39,6 @@ async def test_a_task_is_open_until_it_is_done_once(database: Database) -> None:
         first = await tasks.create(conn, enrollment.id, "call", "call", "Mention the ☎", later(days=1), NOW)
         second = await tasks.create(conn, enrollment.id, "card", "card", "", NOW, NOW)
         assert [task.id for task in await tasks.listing(conn)] == [second, first]
-        assert [task.id for task in await tasks.open_of(conn, enrollment.id)] == [first, second]
         assert await tasks.done(conn, first, "spoke", "mark", later(days=2))
         assert not await tasks.done(conn, first, "again", "anna", later(days=3))
         assert not await tasks.done(conn, 999, "", "", NOW)
