@@ -13,6 +13,7 @@ from sequencer.daemon.clock import pulse, ticks
 from sequencer.daemon.state import Household
 from sequencer.daemon.telling import Note
 from sequencer.daemon.vitals import MINDING, Heart
+from sequencer.operations.doubt import take_stock_of_others
 from sequencer.store import agenda, announcements, mailboxes
 from sequencer.store.announcements import SHARE, WAKE, Ear
 from sequencer.store.database import PostgresServer
@@ -47,6 +48,7 @@ async def mind_database(daemon: Household) -> None:
             async with daemon.live.database.read() as conn:
                 earliest = await agenda.next_wakes(conn, daemon.stations)
                 reopened = await _reopened(conn, daemon)
+            await look_after_others(daemon)
         except Exception as error:  # the leases tell when the database is away; the next look comes soon
             daemon.tell(Note("debug", "", f"the look for changes failed: {type(error).__name__}: {error}", "look"))
             continue
@@ -55,6 +57,16 @@ async def mind_database(daemon: Household) -> None:
         for name, wake_at in earliest.items():
             if (station := daemon.stations.get(name)) is not None:
                 station.look_by(wake_at)
+
+
+async def look_after_others(daemon: Household) -> None:
+    """What mailboxes have left in the air that nobody works for any more is in doubt."""
+    live, now = daemon.live, daemon.clock.now()
+    told = await take_stock_of_others(
+        live, daemon.stations.keys(), daemon.me.name, daemon.lease, now, evict=not daemon.shares
+    )
+    for happening in told:
+        daemon.tell(happening)
 
 
 async def _reopened(conn: AsyncConnection, daemon: Household) -> list[str]:

@@ -22,6 +22,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.daemon.clock import boot_ticks, pulse
+from sequencer.daemon.listening import look_after_others
 from sequencer.daemon.mailbox_worker import work, work_once
 from sequencer.daemon.messenger import deliver
 from sequencer.daemon.shares import Part, parts_of, surplus
@@ -308,6 +309,7 @@ async def _free(daemon: Household, ended: Mapping[str, int], *, leaving: bool = 
 async def work_once_for_all(daemon: Household) -> None:
     """Do once what there is to do for every mailbox that no daemon works for. Mailboxes do not wait for each other."""
     names = list(daemon.live.workspace.config.mailboxes)
+    await look_after_others(daemon)
     began = boot_ticks()
     async with daemon.keeper.begin() as conn:
         taken = await mailboxes.take_many(

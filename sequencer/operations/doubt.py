@@ -7,7 +7,7 @@ the owner. It is never blindly sent again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
@@ -74,6 +74,24 @@ async def take_stock(live: Live, mailbox: str, lease: int, now: datetime) -> lis
             async with live.database.begin() as conn:
                 await set_aside.add(conn, mailbox, what, reason, now)
             told.append(Happening("set_aside", now, mailbox, attempt.enrollment_id, detail=f"{what}: {reason}"))
+    return told
+
+
+async def take_stock_of_others(
+    live: Live, ours: Collection[str], owner: str, seconds: float, now: datetime, *, evict: bool
+) -> list[Happening]:
+    """The same for mailboxes that have left config.yaml and that nobody owns: else what they left in the air would keep
+    everybody waiting for ever. `ours` are those that `owner` works for; `seconds` and `evict`: see `mailboxes.take`."""
+    async with live.database.read() as conn:
+        names = [name for name in await attempts.in_the_air(conn) if name not in ours and live.mailbox(name) is None]
+    told: list[Happening] = []
+    for name in names:
+        async with live.database.begin() as conn:
+            lease = await mailboxes.take(conn, name, owner, seconds, evict=evict)
+        if lease is not None:
+            told += await take_stock(live, name, lease, now)
+            async with live.database.begin() as conn:
+                await mailboxes.release_many(conn, {name: lease}, owner)
     return told
 
 

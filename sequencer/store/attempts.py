@@ -240,6 +240,12 @@ async def orphans(conn: AsyncConnection, mailbox: str, before: int) -> list[Atte
     )
 
 
+async def in_the_air(conn: AsyncConnection) -> list[str]:
+    """The mailboxes with a message whose outcome is not committed yet."""
+    flying = select(_t.mailbox).where(literal_column(tables.UNFINISHED), _t.state == AttemptState.STARTED)
+    return list(await conn.scalars(flying.distinct().order_by(_t.mailbox)))
+
+
 async def in_flight_to(conn: AsyncConnection, contact_ids: Collection[int]) -> set[int]:
     """Of these contacts, those to whom a message is on its way right now, from whatever mailbox or sequence."""
     return set(await conn.scalars(_IN_FLIGHT, {"contacts": contact_ids}))

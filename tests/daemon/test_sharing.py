@@ -31,7 +31,7 @@ from tests.fire.fleet import ENVIRON, Box, furnish
 from tests.fire.proxy import Proxy, unix
 from tests.operations.shop import MONDAY
 from tests.pymap_server import PymapServer
-from tests.smtp_peer import SmtpPeer
+from tests.smtp_peer import SmtpPeer, Until
 from tests.store.people import somebody
 
 only_postgresql = pytest.mark.parametrize(
@@ -263,6 +263,22 @@ async def test_a_mailbox_that_went_to_another_while_the_database_was_away_is_not
 
 async def _away(*_: object) -> None:
     raise ConnectionError("the database is away")
+
+
+@only_postgresql
+async def test_what_was_left_in_the_air_by_a_mailbox_that_nobody_serves_any_more_is_in_doubt(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "STOP_WITHIN", 0.1)
+    never = asyncio.Event()
+    fleet.smtp.once("end", Until(never))
+    async with fleet.daemon("first", ["ann"]):
+        await fleet.enroll(fleet.folder / "first", "ann", "p@one.example")
+        async with asyncio.timeout(PATIENCE):
+            await fleet.smtp.reached["end"].wait()
+    async with fleet.daemon("second", ["ben"]) as second:
+        await second.happens("in_doubt")
+    never.set()
 
 
 # In one process ----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from sequencer.core import events as e
 from sequencer.core.model import BACK_OFF, Position, Status
 from sequencer.mail.accounts import ImapAccount, Unreachable
 from sequencer.mail.imap import ImapLine
-from sequencer.operations.doubt import NOT_THERE, settle_by_absence
+from sequencer.operations.adopt import adopt
+from sequencer.operations.doubt import NOT_THERE, settle_by_absence, take_stock_of_others
 from sequencer.operations.health import status
 from sequencer.operations.inbox import find_folders, read_inbox
 from sequencer.operations.record import change
@@ -22,7 +24,7 @@ from sequencer.store import attempts, mailboxes, sent_copies, set_aside
 from sequencer.store.attempts import AttemptState
 from sequencer.store.database import Database
 from sequencer.store.mailboxes import CERTAIN_AFTER
-from tests.operations.desk import ANNA, BEN, CONFIG, DAY, HOUR, PLAN, Desk, a_desk
+from tests.operations.desk import ANNA, BEN, CONFIG, DAY, HOUR, PLAN, Desk, a_desk, loaded
 from tests.pymap_server import PymapServer
 from tests.smtp_peer import Drop
 
@@ -119,6 +121,27 @@ async def test_an_owner_does_not_doubt_what_it_has_in_the_air_itself(post: Post)
     async with post.desk.live.database.read() as conn:
         assert await attempts.orphans(conn, "mark", post.desk.office.lease) == []
         assert len(await attempts.orphans(conn, "mark", post.desk.office.lease + 1)) == 1
+
+
+async def test_what_a_mailbox_left_in_the_air_that_is_no_longer_in_the_config_is_in_doubt_too(post: Post) -> None:
+    """It was given another name before the restart, say; nobody will ever own the old one again."""
+    desk, live = post.desk, post.desk.live
+    await desk.enroll(ANNA)
+    await post.crash()
+    mark = desk.office.mailbox
+    stock = partial(take_stock_of_others, live, (), "a daemon", 60.0, desk.now, evict=True)
+    assert await stock() == []
+    desk.write(config=CONFIG.replace("  mark:\n", "  marcus:\n"), plan=PLAN.replace("mark", "marcus"))
+    await adopt(live, loaded(desk.folder), desk.now)
+    assert live.mailbox(mark.name) is None
+    (told,) = await stock()
+    assert (told.what, told.contact, told.mailbox) == ("in_doubt", ANNA, "mark")
+    assert await desk.states(ANNA) == [DOUBT]
+    assert await stock() == []
+    async with live.database.read() as conn:
+        row = await mailboxes.get(conn, "mark")
+    assert row is not None
+    assert row.lease_until is None
 
 
 async def test_a_follow_up_in_doubt_stays_in_its_thread(post: Post) -> None:
