@@ -1,4 +1,4 @@
-"""resolve, reopen: what only the owner can decide."""
+"""resolve, backup, restore, reopen: what only the owner can decide."""
 
 from __future__ import annotations
 

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from email.message import EmailMessage
-from email.utils import format_datetime
 from pathlib import Path
 
 from sequencer.daemon import supervisor
@@ -20,6 +18,8 @@ from sequencer.operations.live import Live
 from sequencer.operations.opening import opened
 from sequencer.store import mailboxes
 from tests.clock import PATIENCE, Ear, ManualClock
+from tests.operations.desk import parsed
+from tests.operations.letterbox import mail
 from tests.operations.shop import MONDAY
 from tests.smtp_peer import SmtpPeer
 
@@ -138,14 +138,7 @@ class House:
 
     def sent_to(self, email: str) -> list[str]:
         """The subjects of what this person received, in order."""
-        from email import message_from_bytes
-        from email.policy import default
-
-        return [
-            str(message_from_bytes(mail.data, policy=default)["Subject"])
-            for mail in self.smtp.accepted
-            if mail.recipients == (email,)
-        ]
+        return [str(parsed(each.data)["Subject"]) for each in self.smtp.accepted if each.recipients == (email,)]
 
 
 def furnish(
@@ -164,16 +157,6 @@ def furnish(
 
 def answer_to(sent: bytes, sender: str, text: str, at: datetime, *, subject: str = "", threaded: bool = True) -> bytes:
     """A reply as a mail client writes it."""
-    from email import message_from_bytes
-    from email.policy import default
-
-    original = message_from_bytes(sent, policy=default)
-    reply = EmailMessage()
-    reply["From"], reply["To"] = sender, MARK
-    reply["Date"] = format_datetime(at)
-    reply["Subject"] = subject or f"Re: {original['Subject']}"
-    reply["Message-ID"] = f"<{abs(hash((sender, text, at)))}@mail.example>"
-    if threaded:
-        reply["In-Reply-To"] = reply["References"] = str(original["Message-ID"])
-    reply.set_content(text)
-    return reply.as_bytes().replace(b"\n", b"\r\n")
+    original = parsed(sent)
+    headers = dict.fromkeys(("In_Reply_To", "References"), str(original["Message-ID"])) if threaded else {}
+    return mail(sender, subject or f"Re: {original['Subject']}", text, at=at, **headers)

@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Mapping
 from datetime import date, datetime
 from email import message_from_bytes, policy
-from email.message import EmailMessage
-from email.utils import format_datetime, make_msgid
+from email.utils import format_datetime
 from random import Random
 from typing import Final
 
+from tests.operations.letterbox import mail
+
 _numbers = itertools.count(1)
-_UNFOLDED: Final = policy.default.clone(max_line_length=998)
 
 REPLIES: Final[Mapping[str, tuple[str, ...]]] = {
     "reply": ("Thank you, got it.", "Thanks, this has reached me."),
@@ -28,16 +28,10 @@ REPLIES: Final[Mapping[str, tuple[str, ...]]] = {
 def answer(ours: bytes, sender: str, text: str, at: datetime, *, threaded: bool = True, **headers: str) -> bytes:
     """Somebody's answer to a message of ours."""
     original = message_from_bytes(ours, policy=policy.default)
-    written = EmailMessage(_UNFOLDED)
-    written["From"], written["To"] = sender, str(original["From"])
-    written["Date"], written["Message-ID"] = format_datetime(at), f"<r{next(_numbers)}@{sender.rpartition('@')[2]}>"
-    written["Subject"] = headers.pop("Subject", f"Re: {str(original['Subject']).removeprefix('Re: ')}")
+    subject = headers.pop("Subject", f"Re: {str(original['Subject']).removeprefix('Re: ')}")
     if threaded:
-        written["In-Reply-To"] = written["References"] = str(original["Message-ID"])
-    for name, value in headers.items():
-        written[name.replace("_", "-")] = value
-    written.set_content(f"{text}\n")
-    return _wire(written)
+        headers["In_Reply_To"] = headers["References"] = str(original["Message-ID"])
+    return mail(sender, subject, text, to=str(original["From"]), at=at, **headers)
 
 
 def reply(kind: str, ours: bytes, sender: str, at: datetime, day: date, chance: Random, *, threaded: bool) -> bytes:
@@ -62,11 +56,7 @@ def gone_for_good(ours: bytes, sender: str, at: datetime) -> bytes:
 
 def by_hand(rep: str, recipient: str, at: datetime) -> bytes:
     """What a rep writes to a contact of their own accord."""
-    written = EmailMessage(_UNFOLDED)
-    written["From"], written["To"], written["Subject"] = rep, recipient, "By the way"
-    written["Date"], written["Message-ID"] = format_datetime(at), f"<h{next(_numbers)}@{rep.rpartition('@')[2]}>"
-    written.set_content("I was in your area this morning. Shall I come by?\n")
-    return _wire(written)
+    return mail(rep, "By the way", "I was in your area this morning. Shall I come by?", to=recipient, at=at)
 
 
 _REPORT: Final = """\
@@ -143,21 +133,9 @@ def _report(
 
 def unasked(sender: str, rep: str, at: datetime) -> bytes:
     """A contact writes before we have written to them."""
-    written = EmailMessage(_UNFOLDED)
-    written["From"], written["To"], written["Subject"] = sender, rep, "A question"
-    written["Date"], written["Message-ID"] = format_datetime(at), f"<u{next(_numbers)}@{sender.rpartition('@')[2]}>"
-    written.set_content("Does it come with a tow bar?\n")
-    return _wire(written)
+    return mail(sender, "A question", "Does it come with a tow bar?", to=rep, at=at)
 
 
 def noise(rep: str, at: datetime) -> bytes:
     """A mail that is nobody's business here."""
-    written = EmailMessage(_UNFOLDED)
-    written["From"], written["To"], written["Subject"] = f"news{next(_numbers)}@letters.example", rep, "This week"
-    written["Date"], written["Message-ID"] = format_datetime(at), make_msgid(domain="letters.example")
-    written.set_content("All the news.\n")
-    return _wire(written)
-
-
-def _wire(written: EmailMessage) -> bytes:
-    return written.as_bytes().replace(b"\n", b"\r\n")
+    return mail(f"news{next(_numbers)}@letters.example", "This week", "All the news.", to=rep, at=at)
