@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import dataclasses
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 
 import pytest
 
-from sequencer.mail.accounts import ImapAccount, Ready, Unreachable
+from sequencer.mail.accounts import Ready
 from sequencer.mail.imap import ConnectionLost, ImapLine
 from sequencer.mail.incoming import (
     Appended,
@@ -21,11 +18,8 @@ from sequencer.mail.incoming import (
     NoFolder,
     NoMessage,
     NotAppended,
-    Pushed,
-    Quiet,
 )
-from tests.dovecot import free_ports
-from tests.mail.raw_imap import HANG_UP, SILENCE, Answer, Converse, RawImap, Sliced, message, messages
+from tests.mail.raw_imap import HANG_UP, SILENCE, Answer, RawImap, Sliced, message, messages
 
 INSTANT = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 
@@ -417,239 +411,6 @@ async def test_uids_are_not_used_under_another_uidvalidity() -> None:
         assert await line.examine("INBOX") == FolderState(8, 4, 1)
         assert await line.uids_after("INBOX", 0) == (1, 2, 3)
         await line.close()
-
-
-# IDLE ----------------------------------------------------------------------------------------------
-
-
-async def idle_ready(server: RawImap, timeout: float = 5.0) -> ImapLine:
-    line = await opened(server, timeout)
-    await line.uids_after("INBOX", 0)
-    return line
-
-
-async def test_what_was_announced_during_the_search_is_a_push() -> None:
-    async with RawImap({"UID SEARCH": b"* SEARCH 1 2 3\r\n* 4 EXISTS\r\n{tag} OK\r\n"}) as server:
-        line = await idle_ready(server)
-        assert await line.wait_for_push("INBOX", 60) == Pushed()
-        assert "IDLE" not in server.commands
-        await line.close()
-
-
-async def test_an_announcement_before_the_continuation_is_a_push() -> None:
-    async with RawImap({"IDLE": b"* 4 EXISTS\r\n+ idling\r\n"}) as server:
-        line = await idle_ready(server)
-        assert await line.wait_for_push("INBOX", 60) == Pushed()
-        await line.close()
-
-
-async def test_keepalives_and_flags_are_no_push() -> None:
-    async with RawImap(
-        {"IDLE": b"+ idling\r\n* OK Still here\r\n* 2 FETCH (FLAGS (\\Seen))\r\n* 1 EXPUNGE\r\n"}
-    ) as server:
-        line = await idle_ready(server)
-        assert await line.wait_for_push("INBOX", 0.1) == Quiet()
-        assert server.commands[-1] == "DONE"
-        await line.close()
-
-
-async def test_a_server_without_idle_is_not_waited_for() -> None:
-    async with RawImap({"CAPABILITY": b"* CAPABILITY IMAP4rev1\r\n{tag} OK\r\n"}) as server:
-        line = await idle_ready(server)
-        assert await line.wait_for_push("INBOX", 60) == Quiet(idle=False)
-        await line.close()
-
-
-@pytest.mark.parametrize("answer", [b"{tag} NO not now\r\n", b"{tag} BAD what?\r\n"])
-async def test_a_server_that_refuses_idle_is_not_waited_for(answer: bytes) -> None:
-    async with RawImap({"IDLE": answer}) as server:
-        line = await idle_ready(server)
-        assert await line.wait_for_push("INBOX", 60) == Quiet(idle=False)
-        assert "DONE" not in server.commands
-        assert await line.uids_after("INBOX", 0) == (1, 2, 3)
-        await line.close()
-
-
-async def test_a_look_into_another_folder_is_no_news() -> None:
-    """Otherwise a worker that reads several folders after each push would never come to rest."""
-    async with RawImap({"UID SEARCH": b"* SEARCH 3\r\n{tag} OK\r\n"}) as server:
-        line = await idle_ready(server)
-        await line.uids_after("Junk", 0)
-        assert await line.wait_for_push("INBOX", 0.05) == Quiet()
-        await line.close()
-
-
-async def test_what_arrived_while_another_folder_was_open_is_a_push() -> None:
-    def examined(uidnext: int) -> bytes:
-        return b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT %d] ok\r\n{tag} OK\r\n" % uidnext
-
-    async with RawImap({"EXAMINE": [examined(4), examined(4), examined(5)]}) as server:
-        line = await idle_ready(server)
-        await line.uids_after("Junk", 0)
-        assert await line.wait_for_push("INBOX", 60) == Pushed()
-        await line.close()
-
-
-# Login ---------------------------------------------------------------------------------------------
-
-
-async def attempt(account: ImapAccount) -> Ready | Unreachable:
-    line = ImapLine(account)
-    try:
-        return await line.open()
-    finally:
-        await line.close()
-
-
-@pytest.mark.parametrize(
-    ("answers", "why", "temporary"),
-    [
-        ({"LOGIN": b"{tag} NO [AUTHENTICATIONFAILED] bad password\r\n"}, "auth", False),
-        ({"LOGIN": b"{tag} NO LOGIN failed\r\n"}, "auth", False),
-        ({"LOGIN": b"{tag} NO [UNAVAILABLE] try later\r\n"}, "auth", True),
-        ({"LOGIN": b"{tag} NO Too many simultaneous connections. (Failure)\r\n"}, "auth", True),
-        ({"LOGIN": b"* BYE temporary system problem\r\n"}, "network", True),
-        ({"LOGIN": SILENCE}, "network", True),
-        ({"LOGIN": HANG_UP}, "network", True),
-        ({"CAPABILITY": SILENCE}, "network", True),
-        ({"CAPABILITY": HANG_UP}, "network", True),
-        ({"CAPABILITY": b"* CAPABILITY IMAP4rev1 LOGINDISABLED STARTTLS\r\n{tag} OK\r\n"}, "config", False),
-    ],
-)
-async def test_logins_that_fail(answers: dict[str, Answer | list[Answer]], why: str, temporary: bool) -> None:
-    async with RawImap(answers) as server:
-        result = await attempt(server.account(timeout=0.2))
-        assert isinstance(result, Unreachable)
-        assert (result.why, result.temporary) == (why, temporary)
-        assert result.message
-
-
-@pytest.mark.parametrize(
-    ("greeting", "why"),
-    [
-        (b"* BYE too many connections\r\n", "greeting"),
-        (b"220 this is SMTP\r\n", "greeting"),
-        (b"* OK half a line", "network"),
-        (SILENCE, "network"),
-        (HANG_UP, "network"),
-    ],
-)
-async def test_greetings_that_turn_us_away(greeting: bytes, why: str) -> None:
-    async with RawImap(greeting=greeting) as server:
-        result = await attempt(server.account(timeout=0.2))
-        assert isinstance(result, Unreachable)
-        assert (result.why, result.temporary) == (why, True)
-
-
-async def test_nobody_listens() -> None:
-    (port,) = free_ports(1)
-    result = await attempt(ImapAccount("127.0.0.1", port, "none", "mark", "secret"))
-    assert isinstance(result, Unreachable)
-    assert (result.why, result.temporary) == ("network", True)
-
-
-async def test_preauth_needs_no_login() -> None:
-    async with RawImap(greeting=b"* PREAUTH ready\r\n") as server:
-        assert isinstance(await attempt(server.account()), Ready)
-        assert not any(command.startswith("LOGIN") for command in server.commands)
-
-
-async def test_an_ascii_password_is_quoted() -> None:
-    async with RawImap() as server:
-        await attempt(dataclasses.replace(server.account(), username='m"k', password='p\\a"ss (w) {3}'))
-        assert 'LOGIN "m\\"k" "p\\\\a\\"ss (w) {3}"' in server.commands
-
-
-ENCODED = base64.b64encode("\0mark\0pässwörd".encode()).decode()
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "command", "replies"),
-    [
-        (b"AUTH=PLAIN SASL-IR", f"AUTHENTICATE PLAIN {ENCODED}", []),
-        (b"AUTH=PLAIN SASL-IR LOGINDISABLED", f"AUTHENTICATE PLAIN {ENCODED}", []),
-        (b"AUTH=PLAIN", "AUTHENTICATE PLAIN", [ENCODED.encode()]),
-        (b"", "LOGIN {4}mark {10}pässwörd", []),
-    ],
-)
-async def test_a_password_beyond_ascii(capabilities: bytes, command: str, replies: list[bytes]) -> None:
-    answers: dict[str, Answer | list[Answer]] = {
-        "CAPABILITY": b"* CAPABILITY IMAP4rev1 " + capabilities + b"\r\n{tag} OK\r\n",
-        "AUTHENTICATE": Converse((b"+ \r\n",), b"{tag} OK\r\n") if replies else b"{tag} OK\r\n",
-    }
-    async with RawImap(answers) as server:
-        assert isinstance(await attempt(server.account(password="pässwörd")), Ready)
-        assert server.commands[1] == command
-        assert server.replies == replies
-
-
-async def test_xoauth2_and_its_refusal() -> None:
-    async def token() -> str:
-        return "ya29.token"
-
-    capabilities = b"* CAPABILITY IMAP4rev1 AUTH=XOAUTH2 SASL-IR\r\n{tag} OK\r\n"
-    async with RawImap({"CAPABILITY": capabilities, "AUTHENTICATE": b"{tag} OK\r\n"}) as server:
-        account = dataclasses.replace(server.account(), token=token)
-        assert isinstance(await attempt(account), Ready)
-        sent = next(command for command in server.commands if command.startswith("AUTHENTICATE XOAUTH2 "))
-        assert base64.b64decode(sent.split()[2]) == b"user=mark\1auth=Bearer ya29.token\1\1"
-    refusal = Converse((b"+ eyJzdGF0dXMiOiI0MDAifQ==\r\n",), b"{tag} NO [AUTHENTICATIONFAILED] no\r\n")
-    async with RawImap({"CAPABILITY": capabilities, "AUTHENTICATE": refusal}) as server:
-        account = dataclasses.replace(server.account(), token=token)
-        result = await attempt(account)
-        assert isinstance(result, Unreachable)
-        assert (result.why, result.temporary) == ("auth", False)
-        assert "ya29" not in result.message
-        assert server.replies == [b""]
-
-
-async def test_xoauth2_that_is_not_offered_or_has_no_token() -> None:
-    async def token() -> str:
-        raise RuntimeError("refresh-secret")
-
-    async with RawImap() as server:
-        result = await attempt(dataclasses.replace(server.account(), token=token))
-        assert isinstance(result, Unreachable)
-        assert result.why == "config"
-    async with RawImap({"CAPABILITY": b"* CAPABILITY IMAP4rev1 AUTH=XOAUTH2\r\n{tag} OK\r\n"}) as server:
-        result = await attempt(dataclasses.replace(server.account(), token=token))
-        assert isinstance(result, Unreachable)
-        assert (result.why, result.temporary) == ("auth", True)
-        assert "refresh-secret" not in result.message
-
-
-async def test_credentials_are_neither_logged_nor_shown(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    password = "correct horse battery"
-    async with RawImap({"LOGIN": b'{tag} NO I do not like "correct horse battery"\r\n'}) as server:
-        account = server.account(password=password)
-        assert password not in repr(account)
-        result = await attempt(account)
-        assert isinstance(result, Unreachable)
-        assert "***" in result.message
-        assert password not in result.message
-    assert password not in caplog.text
-
-
-@pytest.mark.parametrize("host", ["imap.example.com", "192.0.2.1"])
-async def test_without_tls_only_this_machine(host: str) -> None:
-    result = await attempt(ImapAccount(host, 143, "none", "mark", "secret"))
-    assert isinstance(result, Unreachable)
-    assert (result.why, result.temporary) == ("config", False)
-
-
-async def test_starttls_that_is_not_offered_or_refused() -> None:
-    async with RawImap() as server:
-        result = await attempt(dataclasses.replace(server.account(), tls="starttls"))
-        assert isinstance(result, Unreachable)
-        assert result.why == "tls"
-        assert server.commands == ["CAPABILITY"]
-    starttls = b"* CAPABILITY IMAP4rev1 STARTTLS\r\n{tag} OK\r\n"
-    async with RawImap({"CAPABILITY": starttls, "STARTTLS": b"{tag} NO no\r\n"}) as server:
-        result = await attempt(dataclasses.replace(server.account(), tls="starttls"))
-        assert isinstance(result, Unreachable)
-        assert result.why == "tls"
-        assert server.commands == ["CAPABILITY", "STARTTLS"]
 
 
 # Appending and listing -----------------------------------------------------------------------------
