@@ -16,7 +16,6 @@ from sequencer.core.model import Enrollment, Status
 from sequencer.inbox.kinds import Kind
 from sequencer.operations import relabel as corrections
 from sequencer.operations import steering, suppression
-from sequencer.operations.reader_report import reader_report, report_json
 from sequencer.operations.record import Refusal, change
 from sequencer.operations.relabel import Corrected, UnknownKind
 from sequencer.operations.steering import Who
@@ -437,36 +436,6 @@ async def test_no_step_is_sent_twice_however_often_it_is_corrected(box: Letterbo
     await box.desk.turns(*[DAY] * 20)
     steps = [attempt.step for attempt in await box.desk.attempts(ANNA)]
     assert len(steps) == len(set(steps)), steps
-
-
-# The report -------------------------------------------------------------------------------------------
-
-
-async def test_the_report_tells_what_was_read_and_what_was_corrected(box: Letterbox) -> None:
-    await box.arrives(box.answer(ANNA, VAGUE))
-    await box.arrives(box.answer(BEN, VAGUE))
-    await box.arrives(box.answer(CLEO, YES))
-    await relabel(box, "question")
-    await box.arrives(mail(f"Mark <{MARK}>", "Hello", to=ANNA), folder="Sent")
-    async with box.desk.live.database.read() as conn:
-        report = report_json(await reader_report(conn))
-    assert report["kinds"] == [
-        {"kind": "reply", "read": 2, "corrected": 1, "right": 0.5},
-        {"kind": "interested", "read": 1, "corrected": 0, "right": 1.0},
-    ]
-    (wrong,) = report["corrected"]
-    assert (wrong["read_as"], wrong["kind"], wrong["text"]) == ("reply", "question", VAGUE)
-    assert wrong["received_at"] == MONDAY.isoformat()
-
-
-async def test_a_correction_that_is_taken_back_is_none(box: Letterbox) -> None:
-    await box.arrives(box.answer(ANNA, VAGUE))
-    await relabel(box, "question")
-    await relabel(box, "reply")
-    async with box.desk.live.database.read() as conn:
-        report = await reader_report(conn)
-    assert report.corrected == ()
-    assert [(one.kind, one.corrected) for one in report.kinds] == [("reply", 0)]
 
 
 async def test_a_snooze_that_ended_meanwhile(box: Letterbox) -> None:
