@@ -65,7 +65,7 @@ async def _deliver(daemon: Household, alert: Alert) -> None:
     async with live.database.begin() as conn:
         if not await alerts.take(conn, alert, now + retry_after(alert)):
             return
-    result = await _tell(daemon, alert, now)
+    result = await _try(daemon, alert, now)
     gives_up = isinstance(result, NotTold) and alert.tries + 1 >= MOST_TRIES
     async with live.database.begin() as conn:
         match result:
@@ -87,6 +87,13 @@ def retry_after(alert: Alert) -> timedelta:
     wait = min(LONGEST_RETRY, FIRST_RETRY * (1 << min(alert.tries, 10)))
     digest = blake2b(f"{alert.id}:{alert.tries}".encode(), digest_size=2).digest()
     return wait * (1 + int.from_bytes(digest, "big") / 65536 / 5)
+
+
+async def _try(daemon: Household, alert: Alert, now: datetime) -> Told | NotTold:
+    try:
+        return await _tell(daemon, alert, now)
+    except Exception as error:  # whatever a way stumbles over counts as a try; its words might hold a secret
+        return NotTold(f"unexpected: {type(error).__name__}")
 
 
 async def _tell(daemon: Household, alert: Alert, now: datetime) -> Told | NotTold:

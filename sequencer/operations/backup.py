@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import sqlite3
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -231,15 +232,26 @@ def _aside(beside: Path, now: datetime) -> Path:
 
 
 def _set_aside(path: Path, now: datetime) -> Path | None:
-    """Keep the present database under another name, with what stands beside it."""
+    """Keep the present database under another name, with what stands beside it.
+
+    It keeps its own name as well until the copy takes that: killed in between, no `run` begins an empty database.
+    """
     if not path.exists():
         return None
     aside = _aside(path, now)
+    try:
+        copying.as_one_file(path)
+        aside.hardlink_to(path)
+    except (sqlite3.Error, OSError):  # a damaged file, or a file system without hard links
+        _move(path, aside)
+    aside.chmod(0o600)
+    return aside
+
+
+def _move(path: Path, aside: Path) -> None:
     for tail in ("-wal", "-shm", ""):
         if (one := path.with_name(path.name + tail)).exists():
             one.rename(aside.with_name(aside.name + tail))
-    aside.chmod(0o600)
-    return aside
 
 
 def _restore_postgresql(

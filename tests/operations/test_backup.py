@@ -134,6 +134,30 @@ async def test_there_and_back(house: House) -> None:
     assert await people(house) == ["anna@example.com", "ben@example.org"]
 
 
+class _Killed(Exception):
+    pass
+
+
+async def test_killed_in_the_middle_there_is_a_database_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next `run` would begin an empty one."""
+
+    def killed(*_: object, **__: object) -> None:
+        raise _Killed
+
+    async with SmtpPeer() as smtp:
+        furnish(tmp_path, smtp=smtp.port, imap=1, user="mark")
+        house = House(tmp_path, smtp)
+        await house.enroll("anna@example.com")
+        await backed_up(house)
+        await house.enroll("ben@example.org")
+        monkeypatch.setattr(copying, "put_in_place", killed)
+        with pytest.raises(_Killed):
+            await put_back(house, force=True)
+        assert await people(house) == ["anna@example.com", "ben@example.org"]
+
+
 async def test_no_lease_number_comes_twice(house: House) -> None:
     """An owner that was frozen before the restore may wake up after it."""
     async with house.live() as live, live.database.begin() as conn:
