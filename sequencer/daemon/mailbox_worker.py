@@ -186,6 +186,8 @@ def _tell_wait(station: Station, wake_at: datetime | None) -> None:
         waits = "nothing is planned; listening for mail"
     elif station.queue.line and station.queue.pace.count == 0 and station.queue.pace.next_at is not None:
         waits = f"the next message waits until {_clock_time(wake_at)}: {station.queue.pace.reason}"
+    elif wake_at <= station.clock.now():
+        return
     else:
         waits = f"nothing to do before {_clock_time(wake_at)}; listening for mail"
     if waits != station.waits_told:
@@ -236,14 +238,14 @@ async def _look_back(station: Station, now: datetime) -> None:
     works_again(station, "copy")
     if found is None:
         return
-    left = (
-        f"{found.recovered} message{'' if found.recovered == 1 else 's'} had left"
-        if found.recovered
-        else "nothing had left"
-    )
-    station.tell(
-        Note("warning", station.name, f"the database was restored: {left} since it was copied, by the Sent folder")
-    )
+    match found.recovered:
+        case 0:
+            found_there = "nothing that left since it was copied is in Sent"
+        case 1:
+            found_there = "1 message that left since it was copied is in Sent"
+        case number:
+            found_there = f"{number} messages that left since it was copied are in Sent"
+    station.tell(Note("warning", station.name, f"the database was restored: {found_there}"))
     for happening in found.happenings:
         station.tell(happening)
 
