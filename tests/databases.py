@@ -153,6 +153,16 @@ def fresh_postgresql(server: Server, template: str = "") -> tuple[str, Callable[
 _numbers = itertools.count(1)
 
 
+_DROP_FUNCTIONS = """
+DO $$ DECLARE made regprocedure; BEGIN
+  FOR made IN SELECT oid FROM pg_proc WHERE pronamespace = 'public'::regnamespace LOOP
+    EXECUTE 'DROP FUNCTION ' || made || ' CASCADE';
+  END LOOP;
+END $$
+"""
+"""What a test has made beside the tables, triggers with it."""
+
+
 async def _empty(url: str) -> None:
     admin = await asyncpg.connect(url)
     try:
@@ -161,6 +171,7 @@ async def _empty(url: str) -> None:
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         names = ", ".join(table.name for table in tables.metadata.sorted_tables)
+        await admin.execute(_DROP_FUNCTIONS)
         await admin.execute(f"TRUNCATE {names} RESTART IDENTITY")
         await admin.execute("INSERT INTO secrets (name, value) VALUES ($1, $2)", SIGNING_KEY, os.urandom(32))
     finally:

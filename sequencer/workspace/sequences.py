@@ -36,6 +36,7 @@ from sequencer.core.model import (
     When,
 )
 from sequencer.core.react import FINAL_KINDS, HUMAN_KINDS
+from sequencer.workspace.phrases import letters_needed
 from sequencer.workspace.sequence_schema import (
     BackOffFile,
     EndingFile,
@@ -187,6 +188,14 @@ def _label_mistakes(name: str, phrases: tuple[str, ...], document: Document) -> 
     for index, phrase in enumerate(phrases):
         if not phrase.strip():
             yield document.problem((*route, index), "empty", f"an empty phrase in the label {shown(name)}")
+            continue
+        needed = letters_needed(phrase)
+        if isinstance(needed, str):
+            yield document.problem((*route, index), "phrase", needed, 'for example "(price|budget) [too] high"')
+        elif not needed:
+            message = f"`{shown(phrase)}` would match any mail"
+            hint = "name a word that must be there: * and [words] may be missing"
+            yield document.problem((*route, index), "phrase", message, hint)
 
 
 # From the file to the core ------------------------------------------------------------------------

@@ -166,6 +166,8 @@ def step_plan(*lines: str) -> str:
         (step_plan() + "labels: {reply: x}\n", (5, 10), "label-name", "built-in"),
         (step_plan() + "labels: {any: x}\n", (5, 10), "label-name", "built-in"),
         (step_plan() + "labels: {A b: x}\n", (5, 10), "label-name", "a-z"),
+        (step_plan() + 'labels: {price: ["[nba]"]}\n', (5, 18), "phrase", "would match any mail"),
+        (step_plan() + 'labels: {price: ["(unclosed"]}\n', (5, 18), "phrase", "not closed"),
         (step_plan() + "labels: {price: []}\n", (5, 17), "empty", "price"),
         (step_plan() + "labels: {price: ['']}\n", (5, 18), "empty", "price"),
         (step_plan() + "on_reply: {not-now: pause}\n", (5, 12), "unknown-kind", "did you mean not_now?"),
