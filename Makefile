@@ -30,7 +30,7 @@ demo: $(VENV)/.demo ## See the daemon at work: a dozen prospects, an embedded po
 test: $(VENV)/.dev ## Run every test that this machine can run, and say which ones it left out
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-fire: $(VENV)/.dev ## Try to break the promises, in the long form (about an hour); each trial prints its counts
+test-fire: $(VENV)/.dev ## Try to break the promises, in the long form (hours); each trial prints its counts
 	@SEQUENCER_FIRE=long $(BIN)/python -m pytest -n 2 tests/fire $(PYTEST_ARGS)
 
 check: format lint types imports test ## What CI runs: format, lint, types, imports, tests
