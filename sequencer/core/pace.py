@@ -124,3 +124,13 @@ def _jittered(gap: tuple[float, float], last: datetime) -> float:
     least, most = gap
     digest = blake2b(last.isoformat().encode(), digest_size=8).digest()
     return least + (most - least) * int.from_bytes(digest, "big") / 2**64
+
+
+def retry_after(first: timedelta, longest: timedelta, tries: int, key: str) -> timedelta:
+    """How long to wait after so many tries (0: the first has just failed): twice as long each time, up to `longest`.
+
+    With a jitter of a fifth by hash of `key`, so that what failed together does not come back at one moment.
+    """
+    wait = min(longest, first * (1 << min(tries, 10)))
+    digest = blake2b(f"{key}:{tries}".encode(), digest_size=2).digest()
+    return wait * (1 + int.from_bytes(digest, "big") / 65536 / 5)

@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from typing import Final
 
+from sequencer.core.pace import retry_after
 from sequencer.daemon.clock import pulse
 from sequencer.daemon.state import Household
 from sequencer.daemon.telling import Note
@@ -63,7 +63,9 @@ async def deliver(daemon: Household, names: Collection[str]) -> None:
 async def _deliver(daemon: Household, alert: Alert) -> None:
     live, now = daemon.live, daemon.clock.now()
     async with live.database.begin() as conn:
-        if not await alerts.take(conn, alert, now + retry_after(alert)):
+        if not await alerts.take(
+            conn, alert, now + retry_after(FIRST_RETRY, LONGEST_RETRY, alert.tries, str(alert.id))
+        ):
             return
     result = await _try(daemon, alert, now)
     gives_up = isinstance(result, NotTold) and alert.tries + 1 >= MOST_TRIES
@@ -80,13 +82,6 @@ async def _deliver(daemon: Household, alert: Alert) -> None:
         daemon.tell(
             Note("warning", alert.mailbox, f"the rep could not be told: {result.reason}; {then}", "alert_failed")
         )
-
-
-def retry_after(alert: Alert) -> timedelta:
-    """Doubling, with a jitter of a fifth by hash."""
-    wait = min(LONGEST_RETRY, FIRST_RETRY * (1 << min(alert.tries, 10)))
-    digest = blake2b(f"{alert.id}:{alert.tries}".encode(), digest_size=2).digest()
-    return wait * (1 + int.from_bytes(digest, "big") / 65536 / 5)
 
 
 async def _try(daemon: Household, alert: Alert, now: datetime) -> Told | NotTold:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from typing import Final, Literal, assert_never
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sequencer.core import events as e
 from sequencer.core.decide import allowed, evolve
 from sequencer.core.model import Enrollment
+from sequencer.core.pace import retry_after
 from sequencer.mail.accounts import Unreachable
 from sequencer.mail.smtp import Delivered, Doubtful, Outcome, Refused
 from sequencer.operations.advance import happening_of, look_again
@@ -164,7 +164,7 @@ def _refusal(
     step, said = letter.action.step, _said(refused)
     if refused.temporary or refused.blame in ("sender", "server"):
         if enrollment.tries + 1 < MOST_TRIES or refused.blame == "sender":
-            retry_at = now + _retry_after(enrollment)
+            retry_at = now + retry_after(FIRST_RETRY, LONGEST_RETRY, enrollment.tries, str(enrollment.id))
             deferred = e.Deferred(at=now, step=step, code=refused.code, answer=said, retry_at=retry_at)
             return (deferred,), AttemptState.DEFERRED, ""
         gave_up = e.Paused(at=now, reason=f"the server put it off {MOST_TRIES} times: {said}")
@@ -175,13 +175,6 @@ def _refusal(
         return (rejected, stopped), AttemptState.REJECTED, f"the address does not take mail: {said}"
     paused = e.Paused(at=now, reason=f"the server refused this message: {said}")
     return (rejected, paused), AttemptState.REJECTED, ""
-
-
-def _retry_after(enrollment: Enrollment) -> timedelta:
-    """Doubling, with a jitter of a fifth by hash, so that a whole backlog does not come back at one moment."""
-    wait = min(LONGEST_RETRY, FIRST_RETRY * (1 << min(enrollment.tries, 10)))
-    digest = blake2b(f"{enrollment.id}:{enrollment.tries}".encode(), digest_size=2).digest()
-    return wait * (1 + int.from_bytes(digest, "big") / 65536 / 5)
 
 
 def _said(refused: Refused) -> str:

@@ -135,6 +135,8 @@ def _places(
         yield place, tuple(good)
 
 
+MUST_BE_THERE: Final = "name a word that must be there: * and [words] may be missing"
+
 _Mistake = tuple[str, str, str]
 """A code, a message, a hint."""
 
@@ -151,7 +153,7 @@ def _mistake_in(entry: Plain, place: str) -> _Mistake | None:
         return "phrase", needed, 'for example "(stop|quit) mailing [me]"'
     if needed < (1 if place == "whole" else 2):
         message = f"`{shown(entry)}` would match almost any mail"
-        return "phrase", message, "name a word that must be there: * and [words] may be missing"
+        return "phrase", message, MUST_BE_THERE
     return None
 
 

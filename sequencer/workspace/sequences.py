@@ -36,7 +36,7 @@ from sequencer.core.model import (
     When,
 )
 from sequencer.core.react import FINAL_KINDS, HUMAN_KINDS
-from sequencer.workspace.phrases import letters_needed
+from sequencer.workspace.phrases import MUST_BE_THERE, letters_needed
 from sequencer.workspace.sequence_schema import (
     BackOffFile,
     EndingFile,
@@ -194,8 +194,7 @@ def _label_mistakes(name: str, phrases: tuple[str, ...], document: Document) -> 
             yield document.problem((*route, index), "phrase", needed, 'for example "(price|budget) [too] high"')
         elif not needed:
             message = f"`{shown(phrase)}` would match any mail"
-            hint = "name a word that must be there: * and [words] may be missing"
-            yield document.problem((*route, index), "phrase", message, hint)
+            yield document.problem((*route, index), "phrase", message, MUST_BE_THERE)
 
 
 # From the file to the core ------------------------------------------------------------------------
