@@ -13,7 +13,17 @@ from typing import Annotated
 
 import typer
 
-from sequencer.cli import correcting, explaining, looking_ahead, owning, people, running, setting_up, steering
+from sequencer.cli import (
+    correcting,
+    explaining,
+    looking_ahead,
+    owning,
+    people,
+    previewing,
+    running,
+    setting_up,
+    steering,
+)
 from sequencer.cli.context import DEBUG, Setting
 from sequencer.cli.text import say
 
@@ -24,7 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Every command explains itself: sequencer COMMAND --help",
 )
-for part in (setting_up, looking_ahead, people, running, explaining, correcting, steering, owning):
+for part in (setting_up, previewing, looking_ahead, people, running, explaining, correcting, steering, owning):
     part.add_to(app)
 
 

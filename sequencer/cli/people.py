@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sequencer.cli.context import BY, Emails, Json, Reason, print_json, problem_found, with_live, wrong_use
-from sequencer.cli.looking_ahead import Sets, fields_set
+from sequencer.cli.subjects import Sets, fields_set
 from sequencer.cli.text import counted, say
 
 if TYPE_CHECKING:
