@@ -16,10 +16,10 @@ import typer
 from sequencer.cli import (
     correcting,
     explaining,
-    looking_ahead,
     owning,
     people,
     previewing,
+    rehearsing,
     running,
     setting_up,
     steering,
@@ -34,7 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Every command explains itself: sequencer COMMAND --help",
 )
-for part in (setting_up, previewing, looking_ahead, people, running, explaining, correcting, steering, owning):
+for part in (setting_up, previewing, rehearsing, people, running, explaining, correcting, steering, owning):
     part.add_to(app)
 
 
