@@ -188,6 +188,31 @@ def returned(
     return e.NotDelivered(at=now, step=step, message_id=flown, position=position, reason=reason, retry_at=retry_at)
 
 
+def noticed(
+    sequence: Sequence,
+    enrollment: Enrollment,
+    heard: Heard,
+    calendar: Calendar,
+    now: datetime,
+    earlier: Sequence | None = None,
+    *,
+    evidence: str = "",
+    ours: bool = False,
+) -> tuple[e.Event, ...]:
+    """The events that follow a `NoticeReceived`: a soft bounce takes its step again, the others as `react` has them.
+
+    `evidence` says why it came back; `ours` that the refusal blames us, not them: then no step is taken again.
+    """
+    if heard.kind != "soft_bounce" or ours:
+        return react(sequence, enrollment, heard, calendar, now, earlier)
+    step = enrollment.position.after
+    home = sequence.find(step) if step else None
+    if home is None:
+        return ()
+    again = returned(enrollment, step, Position(home[0], step), evidence, calendar, now)
+    return () if again is None else (again,)
+
+
 def local_midnight(day: date, calendar: Calendar) -> datetime:
     """The start of a day in the contact's zone, as UTC."""
     return datetime.combine(day, time(), tzinfo=calendar.zone).astimezone(UTC)

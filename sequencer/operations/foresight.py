@@ -26,7 +26,7 @@ from sequencer.operations.values import parse_date
 from sequencer.store import contacts, enrollments
 from sequencer.workspace.calendars import calendar_for
 from sequencer.workspace.config import Mailbox
-from sequencer.workspace.simulate import Assumptions, Row, ScriptedReply, simulate
+from sequencer.workspace.simulate import Assumptions, Row, Said, ScriptedReply, simulate
 from sequencer.workspace.source import did_you_mean
 from sequencer.workspace.templates import THEY_SAID, Rendered, Unfilled, render, variables_for
 from sequencer.workspace.workspace import Workspace
@@ -301,7 +301,7 @@ def parse_reply(text: str, plan: Plan) -> ScriptedReply | Refusal:
         heard = Heard(kind, "", named, rest[1] if named else "")
     else:
         return Refusal(f"“{kind}” is no kind of reply; {did_you_mean(kind, [*HUMAN_KINDS, *plan.labels])}")
-    return ScriptedReply(step, delay, heard)
+    return ScriptedReply(step, delay, Said(heard))
 
 
 def _touches(plan: Plan) -> Iterator[tuple[str, Email | Task]]:

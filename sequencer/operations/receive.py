@@ -6,7 +6,7 @@ One transaction a message; the folder's cursor moves in the same one, so no effe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -14,9 +14,9 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core import events as e
-from sequencer.core.model import Contact, Enrollment, Position, Status, Suppress
+from sequencer.core.model import Contact, Enrollment, Status, Suppress
 from sequencer.core.model import Sequence as Plan
-from sequencer.core.react import FINAL_KINDS, Heard, away_until, caused_by, react, reaction_to, returned
+from sequencer.core.react import FINAL_KINDS, Heard, away_until, caused_by, noticed, react, reaction_to
 from sequencer.core.timing import Calendar
 from sequencer.inbox.match import Clues
 from sequencer.inbox.parse import Mail, parse_mail
@@ -327,27 +327,16 @@ async def _notice(conn: AsyncConnection, case: _Case, receipt: Receipt) -> None:
 
 
 def _notice_events(case: _Case, enrollment: Enrollment) -> Sequence[e.Event]:
-    kind, calendar = case.reading.kind, _calendar(case)
-    away = away_until(case.reading.date, calendar, case.now) if kind is Kind.OUT_OF_OFFICE else None
-    noticed = e.NoticeReceived(
-        at=case.at, message=case.message, kind=str(kind), evidence=case.reading.evidence, away_until=away
-    )
+    reading = case.reading
+    told = e.NoticeReceived(at=case.at, message=case.message, kind=str(reading.kind), evidence=reading.evidence)
     if case.plan is None:
-        return (noticed,)
-    if kind is Kind.SOFT_BOUNCE and not case.reading.sender_side:
-        again = _again(case, enrollment, calendar)
-        return (noticed,) if again is None else (noticed, again)
-    return (noticed, *react(case.plan, enrollment, case.heard, calendar, case.now, case.earlier))
-
-
-def _again(case: _Case, enrollment: Enrollment, calendar: Calendar) -> e.Event | None:
-    """Take the returned step again later, when it is the last that was taken."""
-    step = enrollment.position.after
-    home = case.plan.find(step) if case.plan is not None and step else None
-    if home is None:
-        return None
-    position = Position(home[0], step)
-    return returned(enrollment, step, position, case.reading.evidence, calendar, case.now)
+        return (told,)
+    calendar = _calendar(case)
+    if reading.kind is Kind.OUT_OF_OFFICE:
+        told = replace(told, away_until=away_until(reading.date, calendar, case.now))
+    why, ours = reading.evidence, reading.sender_side
+    follows = noticed(case.plan, enrollment, case.heard, calendar, case.now, case.earlier, evidence=why, ours=ours)
+    return (told, *follows)
 
 
 # Common ground ---------------------------------------------------------------------------------------

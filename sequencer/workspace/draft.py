@@ -73,8 +73,7 @@ def _read_sequences(folder: Path) -> tuple[dict[str, SequenceDraft], frozenset[s
     drafts: dict[str, SequenceDraft] = {}
     names: set[str] = set()
     problems: list[Problem] = []
-    paths = [path for path in sorted(folder.glob("*.y*ml")) if path.suffix in (".yaml", ".yml") and path.name[0] != "."]
-    for path in paths:
+    for path in (paths := _plans(folder)):
         name, file = path.stem, f"sequences/{path.name}"
         if name in names:
             hint = "delete one of the two files"
@@ -96,3 +95,9 @@ def _read_sequences(folder: Path) -> tuple[dict[str, SequenceDraft], frozenset[s
         hint = "write sequences/NAME.yaml; docs/sequences.md shows how"
         problems.append(Problem("sequences", 0, 0, "warning", "no-sequences", "there are no sequences yet", hint))
     return drafts, frozenset(names), problems
+
+
+def _plans(folder: Path) -> list[Path]:
+    """The files of the sequences. NAME.test.yaml beside them says what is expected of one, and is none."""
+    found = [path for path in sorted(folder.glob("*.y*ml")) if path.suffix in (".yaml", ".yml")]
+    return [path for path in found if path.name[0] != "." and not path.stem.endswith(".test")]

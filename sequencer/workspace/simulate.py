@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from sequencer.core.decide import begin, decide, fold, next_position
 from sequencer.core.decisions import CreateTask, Decision, End, Facts, Held, MoveOn, SendEmail, Skip, Wait, event_of
 from sequencer.core.lines import start_of
 from sequencer.core.model import BACK_OFF, Contact, Enrollment, Fields, Sequence, Span, Thread
-from sequencer.core.react import Heard, react
+from sequencer.core.react import HUMAN_KINDS, Heard, away_until, noticed, react
 from sequencer.core.timing import Calendar, add_span
 
 MOST_ACTIONS: Final = 500
@@ -20,12 +21,27 @@ MOST_ACTIONS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a scripted answer turns out to be: `heard` for the rules, the rest for whoever reads the time line."""
+
+    heard: Heard
+    words: str = ""
+    note: str = ""  # what a reader of the time line should know about it
+    evidence: str = ""  # of a notice: why it is one
+    ours: bool = False  # a refusal that blames us, not them
+
+
+@dataclass(frozen=True, slots=True)
 class ScriptedReply:
-    """A reply that arrives `delay` after the touch of `step`."""
+    """An answer, of a person or a machine, that arrives `delay` after the touch of `step`.
+
+    Where its words are to be read first, `said` is asked at that moment: it is given the instant (UTC) and what has
+    happened so far.
+    """
 
     step: str
     delay: Span
-    heard: Heard
+    said: Said | Callable[[datetime, Many[Row]], Said]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +74,9 @@ class _Play:
     enrollment: Enrollment
     now: datetime
     script: list[ScriptedReply]
-    expected: list[tuple[datetime, Heard | e.TaskCreated]] = field(default_factory=list)  # replies, tasks being done
+    expected: list[tuple[datetime, ScriptedReply | e.TaskCreated]] = field(
+        default_factory=list
+    )  # replies, tasks being done
     rows: list[Row] = field(default_factory=list)
 
 
@@ -103,7 +121,7 @@ def _one_turn(play: _Play) -> bool:
     """Play the next thing that happens; False when nothing more would."""
     if play.expected and play.expected[0][0] <= play.now:
         _, happening = play.expected.pop(0)
-        if isinstance(happening, Heard):
+        if isinstance(happening, ScriptedReply):
             _hear(play, happening)
         else:
             _done(play, happening)
@@ -211,25 +229,43 @@ def _done(play: _Play, task: e.TaskCreated) -> None:
 def _expect_replies(play: _Play, step: str) -> None:
     for reply in [reply for reply in play.script if reply.step == step]:
         play.script.remove(reply)
-        _expect(play, add_span(play.now, reply.delay, play.calendar), reply.heard)
+        _expect(play, add_span(play.now, reply.delay, play.calendar), reply)
 
 
-def _expect(play: _Play, at: datetime, happening: Heard | e.TaskCreated) -> None:
+def _expect(play: _Play, at: datetime, happening: ScriptedReply | e.TaskCreated) -> None:
     play.expected.append((at, happening))
     play.expected.sort(key=lambda item: item[0])
 
 
-def _hear(play: _Play, heard: Heard) -> None:
-    replied = e.Replied(at=play.now, message=0, kind=heard.kind, sender=play.contact.email, matched_by="simulated")
-    before = play.enrollment
-    _record(play, replied)
-    reactions = react(play.sequence, play.enrollment, heard, play.calendar, play.now)
-    _record(play, *reactions)
+def _hear(play: _Play, reply: ScriptedReply) -> None:
+    said = reply.said if isinstance(reply.said, Said) else reply.said(play.now, tuple(play.rows))
+    heard, here = said.heard, play.enrollment.position.step
+    human = heard.kind in HUMAN_KINDS
+    reactions = _reactions(play, said)
+    what = f"{'they reply' if human else 'a notice comes'}: {heard.label or heard.kind}"
+    why = "; ".join(part for part in (what, said.note) if part)
     for event in reactions:
         action, detail = _name_of(event)
-        play.rows.append(
-            Row(play.now, before.position.step, action, detail, f"they reply: {heard.label or heard.kind}")
+        play.rows.append(Row(play.now, here, action, detail, why))
+    if not reactions:
+        play.rows.append(Row(play.now, here, "reply" if human else "notice", heard.label or heard.kind, why))
+
+
+def _reactions(play: _Play, said: Said) -> tuple[e.Event, ...]:
+    """Record what has come in, and what follows from it: as `operations.receive` does."""
+    heard, now = said.heard, play.now
+    if heard.kind in HUMAN_KINDS:
+        kind = heard.label or heard.kind
+        _record(play, e.Replied(at=now, message=0, kind=kind, sender=play.contact.email, matched_by="simulated"))
+        reactions = react(play.sequence, play.enrollment, heard, play.calendar, now)
+    else:
+        away = away_until(heard.date, play.calendar, now) if heard.kind == "out_of_office" else None
+        _record(play, e.NoticeReceived(at=now, message=0, kind=heard.kind, evidence=said.evidence, away_until=away))
+        reactions = noticed(
+            play.sequence, play.enrollment, heard, play.calendar, now, evidence=said.evidence, ours=said.ours
         )
+    _record(play, *reactions)
+    return reactions
 
 
 def _name_of(event: e.Event) -> tuple[str, str]:
@@ -242,6 +278,8 @@ def _name_of(event: e.Event) -> tuple[str, str]:
             return "move_to", event.to
         case e.Stopped():
             return "stop", event.reason
+        case e.NotDelivered():
+            return "retry", event.retry_at.isoformat() if event.retry_at is not None else ""
         case _:
             return "pause", ""
 

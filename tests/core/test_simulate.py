@@ -10,7 +10,7 @@ import pytest
 from sequencer.core.model import MAIN_LINE, GoTo, Position, Span, Status, Step, Unit
 from sequencer.core.react import Heard
 from sequencer.core.when import parse_when
-from sequencer.workspace.simulate import MOST_ACTIONS, Assumptions, Row, ScriptedReply, simulate
+from sequencer.workspace.simulate import MOST_ACTIONS, Assumptions, Row, Said, ScriptedReply, simulate
 from tests.core.plans import ANY_TIME, CARLA, MONDAY, OFFICE, QUOTE, email
 
 DAY = timedelta(days=1)
@@ -54,7 +54,7 @@ def test_hours_shift_what_would_come_at_the_weekend() -> None:
 def test_a_contact_who_answers_two_days_after_the_second_message(
     kind: str, label: str, rest: list[tuple[int, str, str]]
 ) -> None:
-    reply = ScriptedReply("article", Span(2, Unit.DAYS), Heard(kind, label))
+    reply = ScriptedReply("article", Span(2, Unit.DAYS), Said(Heard(kind, label)))
     rows, _ = simulate(QUOTE, CARLA, ANY_TIME, MONDAY, replies=[reply])
     assert told(rows)[2 : 2 + len(rest)] == rest
 
@@ -63,7 +63,7 @@ def test_a_reply_may_come_while_the_rep_is_at_a_task() -> None:
     slow = Assumptions(task_takes=Span(4, Unit.DAYS))
     rows, _ = simulate(QUOTE, CARLA, ANY_TIME, MONDAY, assumptions=slow)
     assert (17, "last", "email") in told(rows)  # four days after the call, which took four days
-    reply = ScriptedReply("article", Span(5, Unit.DAYS), Heard("reply", "cost"))
+    reply = ScriptedReply("article", Span(5, Unit.DAYS), Said(Heard("reply", "cost")))
     rows, enrollment = simulate(QUOTE, CARLA, ANY_TIME, MONDAY, replies=[reply], assumptions=slow)
     assert told(rows)[2:7] == [
         (9, "call", "task"),

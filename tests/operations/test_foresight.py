@@ -17,7 +17,7 @@ from sequencer.operations.enrollments import Terms
 from sequencer.operations.foresight import Foreseen, Subject, parse_reply, parse_start
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal
-from sequencer.workspace.simulate import ScriptedReply
+from sequencer.workspace.simulate import Said, ScriptedReply
 from sequencer.workspace.workspace import Workspace, load
 from tests.operations.shop import MONDAY, add, entered, mailed, write_shop
 
@@ -160,12 +160,12 @@ async def test_a_mail_that_could_not_be_written_says_so(live: Live) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("thanks+2d interested", ScriptedReply("thanks", Span(2, Unit.DAYS), Heard("interested"))),
-        ("thanks + 3 hours REPLY", ScriptedReply("thanks", Span(3, Unit.HOURS), Heard("reply"))),
-        ("back_off+1 business day reply", ScriptedReply("back_off", Span(1, Unit.BUSINESS_DAYS), Heard("reply"))),
+        ("thanks+2d interested", ScriptedReply("thanks", Span(2, Unit.DAYS), Said(Heard("interested")))),
+        ("thanks + 3 hours REPLY", ScriptedReply("thanks", Span(3, Unit.HOURS), Said(Heard("reply")))),
+        ("back_off+1 business day reply", ScriptedReply("back_off", Span(1, Unit.BUSINESS_DAYS), Said(Heard("reply")))),
         (
             "call+1w not_now 2027-01-15",
-            ScriptedReply("call", Span(1, Unit.WEEKS), Heard("not_now", "", date(2027, 1, 15), "2027-01-15")),
+            ScriptedReply("call", Span(1, Unit.WEEKS), Said(Heard("not_now", "", date(2027, 1, 15), "2027-01-15"))),
         ),
     ],
 )
