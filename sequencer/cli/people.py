@@ -16,7 +16,8 @@ from sequencer.cli.subjects import Sets, fields_set
 from sequencer.cli.text import counted, say
 
 if TYPE_CHECKING:
-    from sequencer.operations.contacts import Imported, Refused
+    from sequencer.operations.contact_file import Refused
+    from sequencer.operations.contacts import Imported
     from sequencer.operations.enrollments import Entered, Kept
     from sequencer.operations.live import Live
     from sequencer.operations.record import Refusal
@@ -52,7 +53,8 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Take contacts from a CSV file: create or update, never duplicate. Columns become fields."""
-    from sequencer.operations.contacts import Imported, Unreadable, Wishes, import_file, summary
+    from sequencer.operations.contact_file import Unreadable
+    from sequencer.operations.contacts import Imported, Wishes, import_file, summary
 
     if not file.exists():
         wrong_use(f"there is no file {file}")

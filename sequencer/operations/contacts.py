@@ -13,29 +13,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.model import Fields
 from sequencer.core.model import Sequence as Plan
-from sequencer.operations.columns import Columns, DateFinder, NoColumn, could_be_head, read_head, read_row
+from sequencer.operations.contact_file import Person, Refused, Survey, Unreadable, people_in, survey_file
 from sequencer.operations.enrollments import Terms, enter, mailbox_refused, plan_named
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal
-from sequencer.operations.spreadsheet import MAX_BYTES, Damaged, NoSheet, Sheet, read_sheet
-from sequencer.operations.values import Unfit, order_of
 from sequencer.store import agenda, contacts
-from sequencer.store.addresses import normal
-from sequencer.store.contacts import Incoming, Upserted
+from sequencer.store.contacts import Upserted
 
 BATCH: Final = 500
 """Rows that are written in one transaction."""
 
 Progress = Callable[[int, int], None]
 """Told how many rows are done, of how many."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A row that was not taken, the line on which it starts, and why, for people."""
-
-    line: int
-    reason: str
 
 
 @dataclass(slots=True)
@@ -54,17 +43,6 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A file that cannot be imported at all; line and column count from 1, 0 where there is none."""
-
-    file: str
-    reason: str
-    hint: str
-    line: int = 0
-    column: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Wishes:
     """What an import is to do beside taking the contacts. `fields` are those of the enrollments."""
 
@@ -73,16 +51,6 @@ class Wishes:
     fields: Fields | None = None
     dry_run: bool = False
     by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Survey:
-    """What one reading of the file, before anything is written, tells."""
-
-    sheet: Sheet
-    columns: Columns
-    rows: int
-    notes: list[str]
 
 
 async def import_file(
@@ -99,7 +67,7 @@ async def import_file(
         return plan
     if (refused := mailbox_refused(live, wishes.mailbox)) is not None:
         return refused
-    survey = await asyncio.to_thread(_survey, path, live)
+    survey = await asyncio.to_thread(survey_file, path, live.workspace.config.contacts)
     if isinstance(survey, Unreadable):
         return survey
     result = Imported(notes=survey.notes, dry_run=wishes.dry_run)
@@ -114,79 +82,16 @@ async def import_file(
     return result
 
 
-# Reading ------------------------------------------------------------------------------------------
-
-
-def _survey(path: Path, live: Live) -> _Survey | Unreadable:
-    raw = _read(path)
-    if isinstance(raw, Unreadable):
-        return raw
-    sheet = read_sheet(raw, could_be_head)
-    if isinstance(sheet, NoSheet):
-        return Unreadable(path.name, sheet.reason, sheet.hint, sheet.line, sheet.column)
-    columns = read_head(sheet.head.cells)
-    if isinstance(columns, NoColumn):
-        return _no_column(path, sheet, columns)
-    ours = live.workspace.config.contacts
-    order = order_of(ours.holidays, ours.timezone)
-    finder = DateFinder(columns, order)
-    rows = 0
-    for row in sheet.rows():
-        rows += 1
-        if not isinstance(row, Damaged):
-            finder.see(row.cells)
-    notes = [] if sheet.encoding == "UTF-8" else [f"the file was read as {sheet.encoding}"]
-    notes += [
-        f"dates such as 03/04/2026 in the column {name} were read with the {order}; write 2026-03-04 to be sure"
-        for name in finder.guessed()
-    ]
-    return _Survey(sheet, finder.columns(), rows, notes)
-
-
-def _read(path: Path) -> bytes | Unreadable:
-    try:
-        if path.is_dir():
-            return Unreadable(path.name, "this is a folder", "name the CSV file in it")
-        if path.stat().st_size > MAX_BYTES:
-            return Unreadable(path.name, f"the file is larger than {MAX_BYTES >> 20} MB", "split it")
-        return path.read_bytes()
-    except FileNotFoundError:
-        return Unreadable(path.name, "there is no such file", f"looked for {path}")
-    except OSError as error:
-        return Unreadable(path.name, f"the file cannot be read: {error.strerror or 'unknown reason'}", "")
-
-
-def _no_column(path: Path, sheet: Sheet, columns: NoColumn) -> Unreadable:
-    if columns.looks_like_a_contact:
-        reason = "the first line is a contact, not the names of the columns"
-        hint = "put a line above it, such as email,first_name,last_name"
-    else:
-        shown = ", ".join(cell.strip()[:30] for cell in sheet.head.cells[:8])
-        reason = f"no column is called email (the first line has: {shown})"
-        hint = "name the column that holds the addresses email"
-    return Unreadable(path.name, reason, hint, sheet.head.line, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Person:
-    line: int
-    incoming: Incoming
-
-
-def _batches(survey: _Survey, result: Imported) -> Iterator[tuple[list[_Person], int]]:
+def _batches(survey: Survey, result: Imported) -> Iterator[tuple[list[Person], int]]:
     """The rows that are fit, with how many rows were read for them; the others are noted as refused."""
-    seen: dict[str, int] = {}
-    batch: list[_Person] = []
+    batch: list[Person] = []
     read = 0
-    for row in survey.sheet.rows():
-        read += 1
-        incoming = Unfit(row.reason) if isinstance(row, Damaged) else read_row(row, survey.columns)
-        if isinstance(incoming, Unfit):
-            result.refused.append(Refused(row.line, incoming.reason))
-        elif (first := seen.setdefault(normal(incoming.email), row.line)) != row.line:
-            result.refused.append(Refused(row.line, f"{incoming.email} stands in line {first} already"))
+    for one in people_in(survey):
+        if isinstance(one, Refused):
+            result.refused.append(one)
         else:
-            batch.append(_Person(row.line, incoming))
+            batch.append(one)
+        read += 1
         if read == BATCH:
             yield batch, read
             batch, read = [], 0
@@ -201,7 +106,7 @@ class _TakenBackError(Exception):
 
 
 async def _write(
-    live: Live, batch: Sequence[_Person], plan: Plan | None, now: datetime, wishes: Wishes, result: Imported
+    live: Live, batch: Sequence[Person], plan: Plan | None, now: datetime, wishes: Wishes, result: Imported
 ) -> None:
     try:
         async with live.database.begin() as conn:
@@ -223,7 +128,7 @@ async def _write(
 async def _enroll(
     conn: AsyncConnection,
     live: Live,
-    batch: Sequence[_Person],
+    batch: Sequence[Person],
     made: Sequence[Upserted],
     plan: Plan | None,
     now: datetime,

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sequencer.core.model import Contact
-from sequencer.operations.contacts import BATCH, Imported, Refused, Unreadable, Wishes, import_file, summary
+from sequencer.operations.contact_file import Refused, Unreadable
+from sequencer.operations.contacts import BATCH, Imported, Wishes, import_file, summary
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal
 from sequencer.store import agenda, contacts, suppressions
