@@ -11,7 +11,7 @@ from typing import Final
 from sequencer.core import events as e
 from sequencer.core.decide import begin, decide, fold, next_position
 from sequencer.core.decisions import CreateTask, Decision, End, Facts, Held, MoveOn, SendEmail, Skip, Wait, event_of
-from sequencer.core.lines import start_of
+from sequencer.core.lines import after_step, locate, start_of
 from sequencer.core.model import BACK_OFF, Contact, Enrollment, Fields, Sequence, Span, Thread
 from sequencer.core.react import HUMAN_KINDS, Heard, away_until, noticed, react
 from sequencer.core.timing import Calendar, add_span
@@ -68,16 +68,25 @@ class Row:
 @dataclass
 class _Play:
     sequence: Sequence
-    contact: Contact
-    calendar: Calendar
-    assumptions: Assumptions
+    facts: Facts
     enrollment: Enrollment
     now: datetime
     script: list[ScriptedReply]
+    task_takes: Span | None = None
+    until: datetime | None = None
     expected: list[tuple[datetime, ScriptedReply | e.TaskCreated]] = field(
         default_factory=list
     )  # replies, tasks being done
     rows: list[Row] = field(default_factory=list)
+
+    @property
+    def calendar(self) -> Calendar:
+        return self.facts.calendar
+
+    @property
+    def earlier(self) -> Sequence | None:
+        """The definition that the enrollment's place comes from, when that is not the one that is played."""
+        return self.facts.earlier if self.enrollment.definition != self.sequence.version else None
 
 
 def simulate(
@@ -102,19 +111,59 @@ def simulate(
         position=start_of(sequence),
         fields=fields or {},
     )
-    play = _Play(
-        sequence,
-        contact,
-        calendar,
-        assumptions or Assumptions(),
-        begin(enrolled, 1, sequence.version),
-        start,
-        list(replies),
-    )
+    taken = assumptions or Assumptions()
+    facts = Facts(contact, calendar, start, min_gap=taken.min_gap, spread=taken.spread)
+    enrollment = begin(enrolled, 1, sequence.version)
+    return _played(_Play(sequence, facts, enrollment, start, list(replies), taken.task_takes, taken.until))
+
+
+def simulate_from(
+    sequence: Sequence,
+    enrollment: Enrollment,
+    facts: Facts,
+    now: datetime,
+    *,
+    replies: Many[ScriptedReply] = (),
+    task_takes: Span | None = None,
+    until: datetime | None = None,
+) -> tuple[tuple[Row, ...], Enrollment]:
+    """What happens from `now` (UTC) on to somebody who is in the sequence already, and the final enrollment.
+
+    `sequence` may be another definition than the enrollment was last decided by: `facts.earlier` and
+    `facts.edited_at` tell of that one, as for the daemon. What `facts` holds stays held; only the inbox is taken to
+    be fresh. A message on its way is accepted at `now`; an open task is done `task_takes` from now (None: at once).
+    """
+    play = _Play(sequence, facts, enrollment, now, list(replies), task_takes, until)
+    _land(play)
+    if enrollment.task is not None:
+        open_task = enrollment.task
+        created = e.TaskCreated(
+            at=now, step=open_task.step, task=open_task.task, kind=open_task.kind, note="", position=open_task.position
+        )
+        _expect(play, now if task_takes is None else add_span(now, task_takes, play.calendar), created)
+    return _played(play)
+
+
+def _played(play: _Play) -> tuple[tuple[Row, ...], Enrollment]:
     for _ in range(MOST_ACTIONS):
         if not _one_turn(play):
             break
     return tuple(play.rows), play.enrollment
+
+
+def _land(play: _Play) -> None:
+    """A message that is in the air arrives."""
+    flight = play.enrollment.in_flight
+    if flight is None:
+        return
+    then, _ = locate(play.sequence, flight.position, play.earlier, play.enrollment.taken)
+    if flight.step != BACK_OFF and then.step == flight.step:
+        then = after_step(play.sequence, then)
+    thread = play.enrollment.thread or Thread(
+        flight.message_id, flight.variant, flight.message_id, (flight.message_id,)
+    )
+    thread = replace(thread, last_message_id=flight.message_id)
+    _record(play, e.Accepted(at=play.now, step=flight.step, message_id=flight.message_id, next=then, thread=thread))
 
 
 def _one_turn(play: _Play) -> bool:
@@ -141,13 +190,14 @@ def _one_turn(play: _Play) -> bool:
 
 
 def _facts(play: _Play) -> Facts:
-    return Facts(
-        play.contact,
-        play.calendar,
+    facts, earlier = play.facts, play.earlier
+    touches = [at for at in (facts.last_touch_to_contact, play.enrollment.last_touch_at) if at is not None]
+    return replace(
+        facts,
         inbox_read_at=play.now,
-        last_touch_to_contact=play.enrollment.last_touch_at,
-        min_gap=play.assumptions.min_gap,
-        spread=play.assumptions.spread,
+        last_touch_to_contact=max(touches, default=None),
+        earlier=earlier,
+        edited_at=facts.edited_at if play.enrollment.definition != play.sequence.version else None,
     )
 
 
@@ -156,7 +206,7 @@ def _pass_time(play: _Play, decision: Wait | Held) -> bool:
     if decision.until is not None:
         moments.append(decision.until)
     coming = min((at for at in moments if at > play.now), default=None)
-    limit = play.assumptions.until
+    limit = play.until
     if coming is None or (limit is not None and coming > limit):
         if isinstance(decision, Held):
             play.rows.append(Row(play.now, decision.step, "held", "", decision.reason))
@@ -202,7 +252,7 @@ def _task(play: _Play, action: CreateTask) -> None:
     created = e.TaskCreated(
         at=play.now,
         step=action.step,
-        task=len(play.rows),
+        task=-1 - len(play.rows),  # no number that a real one has
         kind=task.kind,
         note=task.note,
         position=action.position,
@@ -210,18 +260,17 @@ def _task(play: _Play, action: CreateTask) -> None:
     _record(play, created)
     kind = "text" if task.kind == "text" else "task"
     play.rows.append(Row(play.now, action.step, kind, task.kind, task.note))
-    takes = play.assumptions.task_takes
-    if takes is None:
+    if play.task_takes is None:
         _done(play, created)
     else:
-        _expect(play, add_span(play.now, takes, play.calendar), created)
+        _expect(play, add_span(play.now, play.task_takes, play.calendar), created)
 
 
 def _done(play: _Play, task: e.TaskCreated) -> None:
     """The rep has done it, unless a reply has led the plan elsewhere meanwhile."""
     if play.enrollment.task is None or play.enrollment.task.task != task.task:
         return
-    onwards = next_position(play.sequence, play.enrollment)
+    onwards = next_position(play.sequence, play.enrollment, play.earlier)
     _record(play, e.TaskDone(at=play.now, step=task.step, task=task.task, outcome="done", next=onwards))
     _expect_replies(play, task.step)
 
@@ -256,13 +305,20 @@ def _reactions(play: _Play, said: Said) -> tuple[e.Event, ...]:
     heard, now = said.heard, play.now
     if heard.kind in HUMAN_KINDS:
         kind = heard.label or heard.kind
-        _record(play, e.Replied(at=now, message=0, kind=kind, sender=play.contact.email, matched_by="simulated"))
-        reactions = react(play.sequence, play.enrollment, heard, play.calendar, now)
+        _record(play, e.Replied(at=now, message=0, kind=kind, sender=play.facts.contact.email, matched_by="simulated"))
+        reactions = react(play.sequence, play.enrollment, heard, play.calendar, now, play.earlier)
     else:
         away = away_until(heard.date, play.calendar, now) if heard.kind == "out_of_office" else None
         _record(play, e.NoticeReceived(at=now, message=0, kind=heard.kind, evidence=said.evidence, away_until=away))
         reactions = noticed(
-            play.sequence, play.enrollment, heard, play.calendar, now, evidence=said.evidence, ours=said.ours
+            play.sequence,
+            play.enrollment,
+            heard,
+            play.calendar,
+            now,
+            play.earlier,
+            evidence=said.evidence,
+            ours=said.ours,
         )
     _record(play, *reactions)
     return reactions
