@@ -36,13 +36,15 @@ class Prepared:
     data: bytes
     thread: Thread
     definition: str
+    words: str = ""  # the version of the template
 
 
 @dataclass(frozen=True, slots=True)
 class Unready:
-    """Why a message cannot be written: its person is held with this reason."""
+    """Why a message cannot be written: its person is held with this reason. `missing` are the variables it needs."""
 
     reason: str
+    missing: tuple[str, ...] = ()
 
 
 def choose_variant(email: Email, enrollment: Enrollment, step: str) -> str:
@@ -76,7 +78,8 @@ def prepare(
     )
     match render(templates, variant, variables):
         case Unfilled() as unfilled:
-            return Unready(f"the template {unfilled.template} needs {_listed(unfilled.variables)}")
+            needs = f"the template {unfilled.template} needs {_listed(unfilled.variables)}"
+            return Unready(needs, unfilled.variables)
         case BrokenTemplate() as broken:
             return Unready(f"the template {broken.template} cannot be rendered: {broken.message}")
         case Rendered() as rendered:
@@ -110,7 +113,16 @@ def prepare(
     if isinstance(data, Unwritable):
         return Unready(f"the message cannot be written: {data.field}: {data.reason}")
     return Prepared(
-        enrollment, action, contact, variant, subject, message_id, data, thread, definition or enrollment.definition
+        enrollment,
+        action,
+        contact,
+        variant,
+        subject,
+        message_id,
+        data,
+        thread,
+        definition or enrollment.definition,
+        templates.by_name[variant].version,
     )
 
 

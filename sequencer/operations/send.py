@@ -380,6 +380,7 @@ def _new_attempt(letter: Prepared, now: datetime) -> NewAttempt:
         started_at=now,
         variant=letter.variant,
         template=letter.variant,
+        template_version=letter.words,
     )
 
 

@@ -70,6 +70,7 @@ class NewAttempt:
     started_at: datetime
     variant: str = ""
     template: str = ""
+    template_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,7 @@ async def start_many(
             "step": row.step,
             "variant": row.variant,
             "template": row.template,
+            "template_version": row.template_version,
             "message_id": bare(row.message_id),
             "recipient": row.recipient,
             "subject": row.subject,

@@ -91,6 +91,30 @@ definitions: Final = Table(
     PrimaryKeyConstraint("sequence", "version"),
 )
 
+texts: Final = Table(  # every text that was ever in force: sequences, templates, phrases, by the hash of each
+    "texts",
+    metadata,
+    Column("kind", CleanText, nullable=False),  # sequence, template or phrases
+    Column("name", CleanText, nullable=False),
+    Column("version", CleanText, nullable=False),
+    Column("text", CleanText, nullable=False),
+    Column("kept_at", Instant, nullable=False),
+    PrimaryKeyConstraint("kind", "name", "version"),
+)
+
+releases: Final = Table(  # which versions together were to be in force from when on; the last one counts
+    "releases",
+    metadata,
+    _key(),
+    Column("at", Instant, nullable=False),
+    Column("adopted_at", Instant),  # when a daemon first worked with it; NULL: none has yet
+    Column("hash", CleanText, nullable=False),  # of the contents
+    _words("config"),  # the hash of the config.yaml that they were checked with
+    _words("by"),
+    Column("contents", Json, nullable=False),  # kind -> name -> version
+    **_NEVER_REUSE,
+)
+
 enrollments: Final = Table(
     "enrollments",
     metadata,
@@ -145,6 +169,7 @@ attempts: Final = Table(
     Column("step", CleanText, nullable=False),
     _words("variant"),
     _words("template"),
+    _words("template_version"),  # see texts
     Column("message_id", CleanText, nullable=False, index=True),  # without angle brackets
     Column("recipient", CleanText, nullable=False),
     _words("subject"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -69,6 +70,8 @@ class Template:
     document: Document = NO_DOCUMENT  # the front matter
     body_line: int = 1
     programs: tuple[Program, Program] | None = field(default=None, repr=False, compare=False)
+    text: str = field(default="", repr=False)  # the whole file
+    version: str = ""  # the hash of the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +193,15 @@ def parse_template(name: str, text: str, file: str, path: Path) -> tuple[Templat
         document=document,
         body_line=body_line,
         programs=(subject_program, body_program),
+        text=text,
+        version=text_version(text),
     )
     return template, []
+
+
+def text_version(text: str) -> str:
+    """The hash (16 hexadecimal digits) of a text as it stands."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _split(text: str, file: str) -> tuple[str, str, int] | Problem:
