@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from sequencer.core import timing
 from sequencer.core.decisions import Case, Held
 from sequencer.core.model import BACK_OFF, Step, When
+from sequencer.core.shifts import Cause, Shift, shifted
 
 EDIT_SPREAD: Final = timedelta(hours=8)
 """Allowed time over which is spread what an edit makes due at once: about one working day."""
@@ -15,6 +17,10 @@ EDIT_SPREAD: Final = timedelta(hours=8)
 NOT_READ_SINCE: Final = "the inbox was not read to its end since this fell due"
 
 READ_TOO_LONG_AGO: Final = "the inbox was last read to its end too long ago"
+
+EDITED: Final = "the sequence was edited: what that made due is spread over a day"
+
+AWAY: Final = "they are away"
 
 FRESH_FOR: Final = timedelta(minutes=10)
 """How long ago the inbox may have been read to its end when a message leaves."""
@@ -25,12 +31,12 @@ def due_for(case: Case, when: When, key: str) -> timing.Due | Held:
     planned = _planned(case, when, key)
     if isinstance(planned, Held):
         return planned
-    at, reasons = _not_before(case, *planned)
+    at, shifts = _not_before(case, *planned)
     slot = timing.next_allowed(at, case.facts.calendar)
     if isinstance(slot, timing.NeverAllowed):
         return Held(slot.reason, None, key)
     due = _spread(case, slot, key)
-    return timing.Due(due.at, (*reasons, *due.reasons))
+    return timing.Due(due.at, (*shifts, *due.shifts))
 
 
 def too_late(case: Case, step: Step) -> bool:
@@ -65,27 +71,45 @@ def forbidden(case: Case, key: str, due_at: datetime) -> Held | None:
 
 def _spread(case: Case, slot: timing.Due, key: str) -> timing.Due:
     en = case.enrollment
-    return timing.spread_over(slot, case.facts.calendar, case.facts.spread, f"{en.id}:{key}:{en.emails_sent}")
+    due = timing.spread_over(slot, case.facts.calendar, case.facts.spread, f"{en.id}:{key}:{en.emails_sent}")
+    return timing.Due(due.at, shifted(slot.shifts, Cause.SPREAD, "the spread", slot.at, due.at))
 
 
-def _planned(case: Case, when: When, key: str) -> tuple[datetime, tuple[str, ...]] | Held:
+def _planned(case: Case, when: When, key: str) -> tuple[datetime, tuple[Shift, ...]] | Held:
     """The instant that the plan itself names, with a pause, an absence and an edit taken into account."""
     facts, en = case.facts, case.enrollment
-    at: datetime | timing.MissingDate
-    at = en.ready_at or timing.due_at(when, en, case.fields, case.sequence.decision_cycle, facts.calendar)
-    if isinstance(at, timing.MissingDate):
-        return Held(f"the contact has no date “{at.field}”", None, key)
-    reasons: list[str] = []
+    named = _named(case, when)
+    if isinstance(named, timing.MissingDate):
+        return Held(f"the contact has no date “{named.field}”", None, key)
+    at, shifts = named
     if en.not_before is not None and en.not_before > at:
-        at = en.not_before
+        at, shifts = _later(at, shifts, Cause.RESUMED, "it was paused or snoozed until then", en.not_before)
     if facts.edited_at is not None and at < facts.edited_at and not _was_due(case, facts.edited_at, key):
-        at = timing.spread_allowed(facts.edited_at, facts.calendar, EDIT_SPREAD, f"{en.id}:edited")
-        reasons.append("the sequence was edited: what that made due is spread over a day")
+        spread = timing.spread_allowed(facts.edited_at, facts.calendar, EDIT_SPREAD, f"{en.id}:edited")
+        at, shifts = _later(at, shifts, Cause.EDITED, EDITED, spread)
     for away in en.away:
         if away.since <= case.now and at < away.until:
-            at = away.until
-            reasons.append("they are away")
-    return at, tuple(reasons)
+            at, shifts = _later(at, shifts, Cause.THEY_AWAY, AWAY, away.until)
+    return at, shifts
+
+
+def _named(case: Case, when: When) -> tuple[datetime, tuple[Shift, ...]] | timing.MissingDate:
+    """The instant that the phrase itself names, and what an absence made of it."""
+    en, cycle, calendar = case.enrollment, case.sequence.decision_cycle, case.facts.calendar
+    if en.ready_at is not None:
+        return en.ready_at, ()
+    at = timing.due_at(when, en, case.fields, cycle, calendar)
+    if isinstance(at, timing.MissingDate) or not en.away:
+        return at if isinstance(at, timing.MissingDate) else (at, ())
+    wished = timing.due_at(when, replace(en, away=()), case.fields, cycle, calendar)
+    assert isinstance(wished, datetime), "the same phrase counts from the same date"
+    return at, shifted((), Cause.THEY_AWAY, AWAY, wished, at)
+
+
+def _later(
+    at: datetime, shifts: tuple[Shift, ...], cause: Cause, reason: str, until: datetime
+) -> tuple[datetime, tuple[Shift, ...]]:
+    return until, shifted(shifts, cause, reason, at, until)
 
 
 def _was_due(case: Case, edited_at: datetime, key: str) -> bool:
@@ -104,13 +128,13 @@ def _was_due(case: Case, edited_at: datetime, key: str) -> bool:
     return isinstance(at, datetime) and at <= edited_at
 
 
-def _not_before(case: Case, at: datetime, reasons: tuple[str, ...]) -> tuple[datetime, tuple[str, ...]]:
+def _not_before(case: Case, at: datetime, shifts: tuple[Shift, ...]) -> tuple[datetime, tuple[Shift, ...]]:
     """What puts a planned instant off: another touch too near, a server that asked to try later."""
     facts, en = case.facts, case.enrollment
     if facts.min_gap is not None and facts.last_touch_to_contact is not None:
         gap_ends = timing.add_span(facts.last_touch_to_contact, facts.min_gap, facts.calendar)
         if gap_ends > at:
-            at, reasons = gap_ends, (*reasons, f"{facts.min_gap} between two touches")
+            at, shifts = _later(at, shifts, Cause.MIN_GAP, f"{facts.min_gap} between two touches", gap_ends)
     if en.retry_at is not None and en.retry_at > at:
-        at, reasons = en.retry_at, (*reasons, "the server asked to try later")
-    return at, reasons
+        at, shifts = _later(at, shifts, Cause.SERVER, "the server asked to try later", en.retry_at)
+    return at, shifts

@@ -7,7 +7,7 @@ the first of the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import blake2b
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from sequencer.core.condition import field_value
 from sequencer.core.hours import common_times, open_times
 from sequencer.core.model import Away, Base, Enrollment, Fields, FieldValue, Hours, Span, Unit, When
+from sequencer.core.shifts import Cause, Shift, holiday, reasons_of, shifted
 from sequencer.core.when import WEEKDAY_NAMES
 
 HORIZON: Final = timedelta(days=400)
@@ -46,10 +47,15 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The instant at which a touch may leave; `reasons` say, for people, why it was shifted, in order."""
+    """The instant at which a touch may leave; `shifts` say why it is not earlier, in order."""
 
     at: datetime
-    reasons: tuple[str, ...] = ()
+    shifts: tuple[Shift, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it was shifted, for people."""
+        return reasons_of(self.shifts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +115,19 @@ def next_allowed(instant: datetime, calendar: Calendar) -> Due | NeverAllowed:
     """The first instant at or after this one that lies inside all the hours and on no holiday or closed day."""
     if instant.year > _LAST_YEAR:
         return NeverAllowed(f"{instant.year} is too far ahead")
-    reasons: dict[str, None] = {}
+    shifts: tuple[Shift, ...] = ()
     moment = instant
     while moment - instant <= HORIZON:
         wall = _wall(moment, calendar.zone)
         obstacle = _obstacle(wall, calendar)
         if obstacle is None:
-            return Due(moment, tuple(reasons))
-        if obstacle.whole_day or moment == instant:  # the morning before the hours start needs no words of its own
-            reasons.update(dict.fromkeys(obstacle.reasons))
-        moment = _advance(moment, wall, obstacle.until, calendar.zone)
-    return NeverAllowed(_never(calendar, tuple(reasons)))
+            return Due(moment, shifts)
+        since, moment = moment, _advance(moment, wall, obstacle.until, calendar.zone)
+        cause, reason = obstacle.cause, obstacle.reason
+        if cause is Cause.HOURS and shifts:  # the morning before the hours start needs no words of its own
+            cause, reason = shifts[-1].cause, shifts[-1].reason
+        shifts = shifted(shifts, cause, reason, since, moment)
+    return NeverAllowed(_never(calendar, reasons_of(shifts)))
 
 
 def spread_over(due: Due, calendar: Calendar, spread: timedelta | None, key: str) -> Due:
@@ -132,7 +140,7 @@ def spread_over(due: Due, calendar: Calendar, spread: timedelta | None, key: str
     room = _open_for(due.at, calendar, spread) // timedelta(microseconds=1)
     fraction = int.from_bytes(blake2b(key.encode(), digest_size=8).digest())
     seconds = (room * fraction >> 64) // 1_000_000
-    return Due(due.at + timedelta(seconds=seconds), due.reasons)
+    return Due(due.at + timedelta(seconds=seconds), due.shifts)
 
 
 def spread_allowed(instant: datetime, calendar: Calendar, most: timedelta, key: str) -> datetime:
@@ -370,40 +378,40 @@ def _change_between(before: datetime, after: datetime, zone: ZoneInfo) -> dateti
 
 @dataclass(frozen=True, slots=True)
 class _Obstacle:
-    reasons: tuple[str, ...]
+    cause: Cause
+    reason: str
     until: datetime  # the wall at which to look again
-    whole_day: bool
 
 
 def _obstacle(wall: datetime, calendar: Calendar) -> _Obstacle | None:
     """What forbids a touch at this wall, or None."""
     day = wall.date()
     midnight = datetime.combine(day, time())
-    reasons = tuple(_day_reasons(day, calendar))
-    if reasons:
-        return _Obstacle(reasons, midnight + _DAY, whole_day=True)
+    if (whole_day := _day_off(day, calendar)) is not None:
+        return _Obstacle(*whole_day, midnight + _DAY)
     clock = wall - midnight
     times = common_times(calendar.hours, day.weekday())
     if any(start <= clock < end for start, end in times):
         return None
-    outside = tuple(
-        f"outside {hours.text}"
+    outside = dict.fromkeys(
+        hours.text
         for hours in calendar.hours
         if not any(start <= clock < end for start, end in open_times(hours, day.weekday()))
     )
     until = next((start for start, _ in times if start > clock), _DAY)
-    return _Obstacle(outside, midnight + until, whole_day=False)
+    return _Obstacle(Cause.HOURS, f"outside {' and '.join(outside)}", midnight + until)
 
 
-def _day_reasons(day: date, calendar: Calendar) -> Iterator[str]:
+def _day_off(day: date, calendar: Calendar) -> tuple[Cause, str] | None:
     """Why the whole day is out: the first reason is enough."""
     until = max((last for first, last in calendar.closed if first <= day <= last), default=None)
     if until is not None:
-        yield f"mailbox away until {until}"
-    elif day in calendar.holidays:
-        yield f"holiday: {calendar.holidays.get(day) or day}"
-    elif any(not open_times(hours, day.weekday()) for hours in calendar.hours):
-        yield WEEKDAY_NAMES[day.weekday()]
+        return Cause.MAILBOX_AWAY, f"mailbox away until {until}"
+    if day in calendar.holidays:
+        return Cause.HOLIDAY, holiday(calendar.holidays.get(day) or str(day))
+    if any(not open_times(hours, day.weekday()) for hours in calendar.hours):
+        return Cause.WEEKDAY, WEEKDAY_NAMES[day.weekday()]
+    return None
 
 
 def _never(calendar: Calendar, reasons: tuple[str, ...]) -> str:

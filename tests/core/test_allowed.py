@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from sequencer.core.shifts import Cause, Shift, in_words
 from sequencer.core.timing import Calendar, Due, NeverAllowed, next_allowed, spread_over
 from tests.core.walls import DENVER, OFFICE, at, calendar, denver
 
@@ -51,6 +52,23 @@ def test_next_allowed(start: str, end: str, reasons: tuple[str, ...]) -> None:
     assert shifted(denver(start), where) == (end, reasons)
 
 
+def test_the_shifts_make_an_unbroken_chain() -> None:
+    where = calendar("America/Denver", OFFICE, holidays={date(2026, 12, 25): "Christmas Day"})
+    start = denver("2026-12-24 18:00")
+    found = next_allowed(start, where)
+    assert isinstance(found, Due)
+    told = [(shift.cause, f"{shift.since.astimezone(where.zone):%a %H:%M}") for shift in found.shifts]
+    assert told == [
+        (Cause.HOURS, "Thu 18:00"),
+        (Cause.HOLIDAY, "Fri 00:00"),
+        (Cause.WEEKDAY, "Sat 00:00"),
+        (Cause.WEEKDAY, "Sun 00:00"),
+    ]
+    assert found.shifts[0].since == start
+    assert [shift.until for shift in found.shifts] == [*(shift.since for shift in found.shifts[1:]), found.at]
+    assert in_words(found.shifts) == f"outside {OFFICE}, then Christmas Day, then weekend"
+
+
 def test_every_one_of_the_hours_must_allow() -> None:
     where = calendar("UTC", OFFICE, "Tue-Thu 10:00-12:00 13:00-18:00")
     assert shifted(at("2026-10-05 10:00"), where) == ("Tue 2026-10-06 10:00", ("Monday",))
@@ -60,8 +78,7 @@ def test_every_one_of_the_hours_must_allow() -> None:
     )
     assert shifted(at("2026-10-06 17:30"), where) == ("Wed 2026-10-07 10:00", (f"outside {OFFICE}",))
     assert shifted(at("2026-10-08 19:00"), where)[1] == (
-        f"outside {OFFICE}",
-        "outside Tue-Thu 10:00-12:00 13:00-18:00",
+        f"outside {OFFICE} and Tue-Thu 10:00-12:00 13:00-18:00",
         "Friday",
         "Saturday",
         "Sunday",
@@ -151,7 +168,8 @@ def test_four_hundred_days_are_looked_at() -> None:
     start = at("2026-01-01 00:00")
     last = date(2026, 1, 1) + timedelta(days=399)
     where = calendar("UTC", closed=(("2026-01-01", last.isoformat()),))
-    assert next_allowed(start, where) == Due(start + timedelta(days=400), (f"mailbox away until {last}",))
+    away = Shift(Cause.MAILBOX_AWAY, f"mailbox away until {last}", start, start + timedelta(days=400))
+    assert next_allowed(start, where) == Due(start + timedelta(days=400), (away,))
     assert isinstance(
         next_allowed(start - timedelta(seconds=1), calendar("UTC", closed=(("2025-12-31", last.isoformat()),))),
         NeverAllowed,
@@ -164,12 +182,11 @@ HALF_AN_HOUR = timedelta(minutes=30)
 
 
 def test_the_spread_is_the_same_for_the_same_key() -> None:
-    start = Due(denver("2026-10-05 10:00"), ("Saturday",))
+    saturday = Shift(Cause.WEEKDAY, "Saturday", denver("2026-10-03 10:00"), denver("2026-10-05 10:00"))
+    start = Due(denver("2026-10-05 10:00"), (saturday,))
     first = spread_over(start, DENVER, HALF_AN_HOUR, "7.thanks")
     assert first == spread_over(start, DENVER, HALF_AN_HOUR, "7.thanks")
-    assert first == Due(
-        denver("2026-10-05 10:28:50"), ("Saturday",)
-    )  # written down: it must not change between versions
+    assert first == Due(denver("2026-10-05 10:28:50"), (saturday,))  # written down: it must not change between versions
     assert first != spread_over(start, DENVER, HALF_AN_HOUR, "8.thanks")
 
 
