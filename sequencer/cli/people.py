@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sequencer.cli.context import BY, Emails, Json, Reason, print_json, problem_found, with_live, wrong_use
+from sequencer.cli.progress import progress
 from sequencer.cli.subjects import Sets, fields_set
 from sequencer.cli.text import counted, say
 
@@ -61,8 +59,8 @@ def import_(
 
     async def take(live: Live, at: datetime) -> Imported | Unreadable | Refusal:
         wishes = Wishes(enroll, mailbox, fields_set(sets, live.workspace), dry_run, BY)
-        with _progress() as progress:
-            return await import_file(live, file, at, wishes, progress)
+        with progress("importing", LONG) as tell:
+            return await import_file(live, file, at, wishes, tell)
 
     result = with_live(ctx, take)
     if isinstance(result, Unreadable):
@@ -75,25 +73,6 @@ def import_(
     else:
         _print_imported(file, result, enroll)
     raise typer.Exit(1 if result.refused else 0)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on a terminal, once it is clear that it takes long; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    bar = Progress("importing", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True))
-    task = bar.add_task("importing", visible=False)
-
-    def show(done: int, total: int) -> None:
-        bar.update(task, completed=done, total=total, visible=total >= LONG)
-
-    with bar:
-        yield show
 
 
 def _print_imported(file: Path, result: Imported, enroll: str) -> None:
