@@ -214,18 +214,19 @@ def _step_due(case: Case) -> Decision | None:
     if case.now < due.at:
         return Wait(due.at, f"waiting for {step.id}", step.id, due.reasons)
     if too_late(case, step):
-        return Skip(step.id, f"could not leave within {step.expires} after its due time", then)
+        return Skip(step.id, f"could not leave within {step.expires} after its due time", then, due.shifts)
     if step.only_if is not None and not condition_holds(step.only_if, case.facts.contact, case.enrollment.fields):
-        return Skip(step.id, f"only if {step.only_if.text}", then)
+        return Skip(step.id, f"only if {step.only_if.text}", then, due.shifts)
     return _perform(case, step, due, then)
 
 
 def _perform(case: Case, step: Step, due: timing.Due, then: Position) -> Decision:
     match step.do:
         case Email():
-            return forbidden(case, step.id, due.at) or SendEmail(step.id, step.do, due.at, case.position, then)
+            send = SendEmail(step.id, step.do, due.at, case.position, then, due.shifts)
+            return forbidden(case, step.id, due.at) or send
         case Task():
-            return CreateTask(step.id, step.do, due.at, case.position)
+            return CreateTask(step.id, step.do, due.at, case.position, due.shifts)
         case GoTo():
             to, returns = destination(case.sequence, step.do.target, then, case.enrollment.returns)
             return Continue(to, returns, f"{step.id} goes to {step.do.target}", repeated_from(case.sequence, to))
@@ -251,7 +252,7 @@ def _back_off(case: Case) -> Decision | None:
         return due
     if case.now < due.at:
         return Wait(due.at, "waiting for silence before the back-off message", BACK_OFF, due.reasons)
-    send = SendEmail(BACK_OFF, plan.email, due.at, case.position, case.position)
+    send = SendEmail(BACK_OFF, plan.email, due.at, case.position, case.position, due.shifts)
     return forbidden(case, BACK_OFF, due.at) or send
 
 

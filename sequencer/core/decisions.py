@@ -12,6 +12,7 @@ from typing import Final, assert_never
 from sequencer.core import events as e
 from sequencer.core import timing
 from sequencer.core.model import Contact, Email, Enrollment, Fields, Position, Sequence, Span, Step, Task
+from sequencer.core.shifts import Shift
 
 WOKEN: Final = "the snooze is over"
 """Who resumes a plan when its time has come: nobody."""
@@ -37,13 +38,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class SendEmail:
-    """Compose and send; `then` is where the plan stands afterwards."""
+    """Compose and send; `then` is where the plan stands afterwards, `shifts` say why it is not due earlier."""
 
     step: str
     email: Email
     due_at: datetime
     position: Position
     then: Position
+    shifts: tuple[Shift, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class CreateTask:
     task: Task
     due_at: datetime
     position: Position
+    shifts: tuple[Shift, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Skip:
     step: str
     reason: str
     then: Position
+    shifts: tuple[Shift, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

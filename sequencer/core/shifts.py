@@ -55,6 +55,11 @@ def shifted(shifts: Sequence[Shift], cause: Cause, reason: str, since: datetime,
     return (*shifts, Shift(cause, reason, since, until))
 
 
+def wished(shifts: Sequence[Shift], at: datetime) -> datetime:
+    """The instant that was moved to `at`."""
+    return shifts[0].since if shifts else at
+
+
 def reasons_of(shifts: Iterable[Shift]) -> tuple[str, ...]:
     """Every reason once, in order. The spread needs no words: it is meant to be there."""
     return tuple(dict.fromkeys(shift.reason for shift in shifts if shift.cause is not Cause.SPREAD))

@@ -14,6 +14,7 @@ from sequencer.core.decisions import CreateTask, Decision, End, Facts, Held, Mov
 from sequencer.core.lines import after_step, locate, start_of
 from sequencer.core.model import BACK_OFF, Contact, Enrollment, Fields, Sequence, Span, Thread
 from sequencer.core.react import HUMAN_KINDS, Heard, away_until, noticed, react
+from sequencer.core.shifts import Shift, wished
 from sequencer.core.timing import Calendar, add_span
 
 MOST_ACTIONS: Final = 500
@@ -63,6 +64,8 @@ class Row:
     action: str
     detail: str  # the template, the kind of task, where to
     reason: str
+    due_at: datetime | None = None  # of a step: the instant that its `when:` names, before it was shifted
+    shifts: tuple[Shift, ...] = ()  # from there to `at`
 
 
 @dataclass
@@ -243,7 +246,7 @@ def _send(play: _Play, action: SendEmail) -> None:
     )
     _record(play, started, accepted)
     kind = "back_off" if action.step == BACK_OFF else "email"
-    play.rows.append(Row(play.now, action.step, kind, template, ""))
+    play.rows.append(_step_row(play, action, kind, template, ""))
     _expect_replies(play, action.step)
 
 
@@ -259,7 +262,7 @@ def _task(play: _Play, action: CreateTask) -> None:
     )
     _record(play, created)
     kind = "text" if task.kind == "text" else "task"
-    play.rows.append(Row(play.now, action.step, kind, task.kind, task.note))
+    play.rows.append(_step_row(play, action, kind, task.kind, task.note))
     if play.task_takes is None:
         _done(play, created)
     else:
@@ -324,6 +327,10 @@ def _reactions(play: _Play, said: Said) -> tuple[e.Event, ...]:
     return reactions
 
 
+def _step_row(play: _Play, action: SendEmail | CreateTask, kind: str, detail: str, reason: str) -> Row:
+    return Row(play.now, action.step, kind, detail, reason, wished(action.shifts, action.due_at), action.shifts)
+
+
 def _name_of(event: e.Event) -> tuple[str, str]:
     match event:
         case e.Snoozed():
@@ -343,7 +350,8 @@ def _name_of(event: e.Event) -> tuple[str, str]:
 def _row_of(now: datetime, decision: Decision) -> Row:
     match decision:
         case Skip():
-            return Row(now, decision.step, "skip", "", decision.reason)
+            due_at = wished(decision.shifts, now)
+            return Row(now, decision.step, "skip", "", decision.reason, due_at, decision.shifts)
         case MoveOn():
             return Row(now, "", "move_to", decision.sequence, decision.reason)
         case End():
