@@ -34,7 +34,7 @@ def applied(en: Enrollment, event: e.Event) -> Enrollment:
         case e.Accepted() | e.InDoubt():
             return _touched_by_mail(en, event)
         case e.Deferred():
-            landed = replace(en, in_flight=None)
+            landed = replace(en, in_flight=None, sent_variants=_handed_over(en, event.step))
             return replace(landed, retry_at=event.retry_at, tries=en.tries + 1) if _stands_there(en) else landed
         case e.Rejected():
             return replace(en, in_flight=None)
@@ -127,18 +127,22 @@ def _touched_by_mail(en: Enrollment, event: e.Accepted | e.InDoubt) -> Enrollmen
     """What an e-mail that left, or may have left, changes. The evidence for a doubt comes as a second event."""
     if en.in_flight is None or en.in_flight.message_id != event.message_id:
         return en
-    variants = {**en.sent_variants, event.step: en.in_flight.variant}
     sent = replace(
         en,
         in_flight=None,
         last_touch_at=event.at,
         thread=event.thread,
         emails_sent=en.emails_sent + 1,
-        sent_variants=variants,
+        sent_variants=_handed_over(en, event.step),
         backed_off=en.backed_off or event.step == BACK_OFF,
         taken={**en.taken, event.step: en.in_flight.position.line},
     )
     return _onwards(sent, en.in_flight.position, event.next)
+
+
+def _handed_over(en: Enrollment, step: str) -> Mapping[str, str]:
+    """Whoever was to get a variant keeps it, also when the server took it only at the second try."""
+    return en.sent_variants if en.in_flight is None else {**en.sent_variants, step: en.in_flight.variant}
 
 
 def _recovered(en: Enrollment, event: e.Recovered) -> Enrollment:

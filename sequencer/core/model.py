@@ -98,10 +98,15 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """Send one of these templates (the names below templates/, without `.md`)."""
+    """Send one of these templates (the names below templates/, without `.md`).
+
+    `percent` is how many of a hundred people get each of them, in their order; without it the split adapts to what
+    earns good answers.
+    """
 
     variants: tuple[str, ...]
     thread: Literal["reply", "new"] = "reply"
+    percent: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,5 +341,5 @@ class Enrollment:
     interested: bool = False
     backed_off: bool = False
     asked_at: datetime | None = None  # when the back-off message set out
-    sent_variants: Mapping[str, str] = field(default_factory=dict)  # step id -> template
+    sent_variants: Mapping[str, str] = field(default_factory=dict)  # step id -> template; deferred ones, too
     taken: Mapping[str, str] = field(default_factory=dict)  # touches taken: step id -> line; going back forgets them

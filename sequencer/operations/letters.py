@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Final
 from urllib.parse import quote
 
 from sequencer.core.decisions import SendEmail
-from sequencer.core.model import Contact, Email, Enrollment, Thread
+from sequencer.core.model import BACK_OFF, Contact, Email, Enrollment, Thread
+from sequencer.core.variants import NO_SPLITS, Shares, Splits, deal, equal
 from sequencer.mail.addresses import BadAddress, wire_address
 from sequencer.mail.compose import Letter, Unwritable, compose
 from sequencer.mail.ids import make_message_id, unsubscribe_token
@@ -47,13 +47,30 @@ class Unready:
     missing: tuple[str, ...] = ()
 
 
-def choose_variant(email: Email, enrollment: Enrollment, step: str) -> str:
-    """The template for this person: always the same one, spread evenly over people."""
+def choose_variant(email: Email, enrollment: Enrollment, step: str, splits: Splits = NO_SPLITS) -> str:
+    """The template for this person. Who was sent one of the variants keeps it; else it follows from who they are and
+    from the split, so that somebody who enters the sequence again mostly meets the same words."""
+    if len(email.variants) == 1:
+        return email.variants[0]
     earlier = enrollment.sent_variants.get(step)
     if earlier in email.variants:
         return earlier
-    digest = blake2b(f"{enrollment.id}:{step}".encode(), digest_size=8).digest()
-    return email.variants[int.from_bytes(digest, "big") % len(email.variants)]
+    known = shares_of(email, splits.get((enrollment.sequence, step), {}))
+    return deal(known, f"{enrollment.contact_id}:{enrollment.sequence}:{step}")
+
+
+def shares_of(email: Email, adapted: Shares) -> Shares:
+    """The split of an e-mail: fixed by hand, else as it has adapted, else equal."""
+    if email.percent:
+        return {name: percent / 100 for name, percent in zip(email.variants, email.percent, strict=True)}
+    return adapted if adapted.keys() == set(email.variants) else equal(email.variants)
+
+
+def has_had(enrollment: Enrollment, step: str) -> bool:
+    """Whether somebody has had the e-mail of a step, and does not stand before it (again)."""
+    if step == BACK_OFF:
+        return enrollment.backed_off
+    return step in enrollment.sent_variants and step != enrollment.position.step
 
 
 def prepare(
@@ -68,10 +85,11 @@ def prepare(
     nonce: str,
     now: datetime,
     definition: str = "",
+    splits: Splits = NO_SPLITS,
     extra: Mapping[str, object] | None = None,
 ) -> Prepared | Unready:
     """The message of one step for one person. `nonce` makes its Message-ID unlike any other's."""
-    variant = choose_variant(action.email, enrollment, action.step)
+    variant = choose_variant(action.email, enrollment, action.step, splits)
     opt_out = opt_out_link(mailbox, unsubscribe_token(key, enrollment.id))
     variables = variables_for(
         contact, enrollment.fields, mailbox, config.company, unsubscribe=opt_out, extra=extra or {}
