@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -53,6 +53,10 @@ class Assumptions:
     spread: timedelta | None = None
     task_takes: Span | None = None  # None: the rep does each task at once
     until: datetime | None = None
+    tasks: Mapping[str, Span | None] = field(
+        default_factory=dict
+    )  # by step, over task_takes; None here: the rep never does it
+    amiss: Callable[[str], str] | None = None  # why this template cannot be written for them; "" when it can
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ class _Play:
     script: list[ScriptedReply]
     task_takes: Span | None = None
     until: datetime | None = None
+    tasks: Mapping[str, Span | None] = field(default_factory=dict)
+    amiss: Callable[[str], str] | None = None
     expected: list[tuple[datetime, ScriptedReply | e.TaskCreated]] = field(
         default_factory=list
     )  # replies, tasks being done
@@ -117,7 +123,19 @@ def simulate(
     taken = assumptions or Assumptions()
     facts = Facts(contact, calendar, start, min_gap=taken.min_gap, spread=taken.spread)
     enrollment = begin(enrolled, 1, sequence.version)
-    return _played(_Play(sequence, facts, enrollment, start, list(replies), taken.task_takes, taken.until))
+    return _played(
+        _Play(
+            sequence,
+            facts,
+            enrollment,
+            start,
+            list(replies),
+            taken.task_takes,
+            taken.until,
+            taken.tasks,
+            taken.amiss,
+        )
+    )
 
 
 def simulate_from(
@@ -183,7 +201,7 @@ def _one_turn(play: _Play) -> bool:
         case Wait() | Held():
             return _pass_time(play, decision)
         case SendEmail():
-            _send(play, decision)
+            return _send(play, decision)
         case CreateTask():
             _task(play, decision)
         case _:
@@ -222,10 +240,12 @@ def _record(play: _Play, *events: e.Event) -> None:
     play.enrollment = fold(play.enrollment, events, play.sequence.version)
 
 
-def _send(play: _Play, action: SendEmail) -> None:
+def _send(play: _Play, action: SendEmail) -> bool:
     number = play.enrollment.emails_sent + 1
     message_id = f"<{number}@simulated.invalid>"
     template = action.email.variants[number % len(action.email.variants) - 1]
+    if play.amiss is not None and (trouble := play.amiss(template)):
+        return _hold(play, action, trouble)
     thread = play.enrollment.thread or Thread(message_id, template, message_id, (message_id,))
     started = e.AttemptStarted(
         at=play.now,
@@ -248,6 +268,19 @@ def _send(play: _Play, action: SendEmail) -> None:
     kind = "back_off" if action.step == BACK_OFF else "email"
     play.rows.append(_step_row(play, action, kind, template, ""))
     _expect_replies(play, action.step)
+    return True
+
+
+def _hold(play: _Play, action: SendEmail, trouble: str) -> bool:
+    """A message that cannot be written is held until it expires, or something else happens. It is told once."""
+    if not any((row.action, row.step, row.reason) == ("held", action.step, trouble) for row in play.rows):
+        play.rows.append(_step_row(play, action, "held", "", trouble))
+    found = play.sequence.find(action.step)
+    expires = play.sequence.lines[found[0]][found[1]].expires if found is not None else None
+    until = None
+    if expires is not None:
+        until = add_span(action.due_at, expires, play.calendar) + timedelta(seconds=1)
+    return _pass_time(play, Wait(until, trouble, action.step))
 
 
 def _task(play: _Play, action: CreateTask) -> None:
@@ -263,10 +296,11 @@ def _task(play: _Play, action: CreateTask) -> None:
     _record(play, created)
     kind = "text" if task.kind == "text" else "task"
     play.rows.append(_step_row(play, action, kind, task.kind, task.note))
-    if play.task_takes is None:
+    takes = play.tasks.get(action.step, play.task_takes)
+    if takes is not None:
+        _expect(play, add_span(play.now, takes, play.calendar), created)
+    elif action.step not in play.tasks:
         _done(play, created)
-    else:
-        _expect(play, add_span(play.now, play.task_takes, play.calendar), created)
 
 
 def _done(play: _Play, task: e.TaskCreated) -> None:
