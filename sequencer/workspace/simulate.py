@@ -14,7 +14,7 @@ from sequencer.core.decisions import CreateTask, Decision, End, Facts, Held, Mov
 from sequencer.core.lines import after_step, locate, start_of
 from sequencer.core.model import BACK_OFF, Contact, Enrollment, Fields, Sequence, Span, Thread
 from sequencer.core.react import HUMAN_KINDS, Heard, away_until, noticed, react
-from sequencer.core.shifts import Shift, wished
+from sequencer.core.shifts import Cause, Shift, shifted, wished
 from sequencer.core.timing import Calendar, add_span
 
 MOST_ACTIONS: Final = 500
@@ -72,8 +72,13 @@ class Row:
     shifts: tuple[Shift, ...] = ()  # from there to `at`
 
 
-@dataclass
-class _Play:
+Coming = ScriptedReply | e.TaskCreated
+
+
+@dataclass(slots=True)
+class Play:
+    """One person on their way. `held` are the shifts since the step that is due fell due; `now` is the virtual time."""
+
     sequence: Sequence
     facts: Facts
     enrollment: Enrollment
@@ -83,10 +88,10 @@ class _Play:
     until: datetime | None = None
     tasks: Mapping[str, Span | None] = field(default_factory=dict)
     amiss: Callable[[str], str] | None = None
-    expected: list[tuple[datetime, ScriptedReply | e.TaskCreated]] = field(
-        default_factory=list
-    )  # replies, tasks being done
+    expected: list[tuple[datetime, Coming]] = field(default_factory=list)  # replies, tasks being done
     rows: list[Row] = field(default_factory=list)
+    held: tuple[Shift, ...] = ()
+    turns: int = 0
 
     @property
     def calendar(self) -> Calendar:
@@ -124,7 +129,7 @@ def simulate(
     facts = Facts(contact, calendar, start, min_gap=taken.min_gap, spread=taken.spread)
     enrollment = begin(enrolled, 1, sequence.version)
     return _played(
-        _Play(
+        Play(
             sequence,
             facts,
             enrollment,
@@ -154,25 +159,24 @@ def simulate_from(
     `facts.edited_at` tell of that one, as for the daemon. What `facts` holds stays held; only the inbox is taken to
     be fresh. A message on its way is accepted at `now`; an open task is done `task_takes` from now (None: at once).
     """
-    play = _Play(sequence, facts, enrollment, now, list(replies), task_takes, until)
+    play = Play(sequence, facts, enrollment, now, list(replies), task_takes, until)
     _land(play)
-    if enrollment.task is not None:
-        open_task = enrollment.task
-        created = e.TaskCreated(
-            at=now, step=open_task.step, task=open_task.task, kind=open_task.kind, note="", position=open_task.position
-        )
+    if (task := enrollment.task) is not None:
+        created = e.TaskCreated(at=now, step=task.step, task=task.task, kind=task.kind, note="", position=task.position)
         _expect(play, now if task_takes is None else add_span(now, task_takes, play.calendar), created)
     return _played(play)
 
 
-def _played(play: _Play) -> tuple[tuple[Row, ...], Enrollment]:
-    for _ in range(MOST_ACTIONS):
-        if not _one_turn(play):
-            break
+def _played(play: Play) -> tuple[tuple[Row, ...], Enrollment]:
+    while (coming := happens_next(play)) is not None:
+        if isinstance(coming, SendEmail):
+            leave(play, coming)
+        else:
+            play.now = coming
     return tuple(play.rows), play.enrollment
 
 
-def _land(play: _Play) -> None:
+def _land(play: Play) -> None:
     """A message that is in the air arrives."""
     flight = play.enrollment.in_flight
     if flight is None:
@@ -187,30 +191,33 @@ def _land(play: _Play) -> None:
     _record(play, e.Accepted(at=play.now, step=flight.step, message_id=flight.message_id, next=then, thread=thread))
 
 
-def _one_turn(play: _Play) -> bool:
-    """Play the next thing that happens; False when nothing more would."""
-    if play.expected and play.expected[0][0] <= play.now:
-        _, happening = play.expected.pop(0)
-        if isinstance(happening, ScriptedReply):
-            _hear(play, happening)
-        else:
-            _done(play, happening)
-        return True
-    decision = decide(play.sequence, play.enrollment, _facts(play), play.now)
-    match decision:
-        case Wait() | Held():
-            return _pass_time(play, decision)
-        case SendEmail():
-            return _send(play, decision)
-        case CreateTask():
-            _task(play, decision)
-        case _:
-            _record(play, event_of(decision, play.now))
-            play.rows.append(_row_of(play.now, decision))
-    return True
+def happens_next(play: Play) -> SendEmail | datetime | None:
+    """Play all that happens at `play.now` up to a message, and return that; or the next instant at which anything
+    happens; or None when nothing more would, or it has gone on for too long."""
+    while play.turns < MOST_ACTIONS:
+        if play.expected and play.expected[0][0] <= play.now:
+            _, happening = play.expected.pop(0)
+            if isinstance(happening, ScriptedReply):
+                _hear(play, happening)
+            else:
+                _done(play, happening)
+            continue
+        decision = decide(play.sequence, play.enrollment, _facts(play), play.now)
+        match decision:
+            case Wait() | Held():
+                return _next_moment(play, decision)
+            case SendEmail():
+                trouble = play.amiss(_template(play, decision)) if play.amiss is not None else ""
+                return _hold(play, decision, trouble) if trouble else decision
+            case CreateTask():
+                _task(play, decision)
+            case _:
+                _record(play, event_of(decision, play.now))
+                play.rows.append(_row_of(play.now, decision))
+    return None
 
 
-def _facts(play: _Play) -> Facts:
+def _facts(play: Play) -> Facts:
     facts, earlier = play.facts, play.earlier
     touches = [at for at in (facts.last_touch_to_contact, play.enrollment.last_touch_at) if at is not None]
     return replace(
@@ -222,30 +229,31 @@ def _facts(play: _Play) -> Facts:
     )
 
 
-def _pass_time(play: _Play, decision: Wait | Held) -> bool:
+def _next_moment(play: Play, decision: Wait | Held) -> datetime | None:
     moments = [at for at, _ in play.expected[:1]]
     if decision.until is not None:
         moments.append(decision.until)
     coming = min((at for at in moments if at > play.now), default=None)
-    limit = play.until
-    if coming is None or (limit is not None and coming > limit):
+    if coming is None or (play.until is not None and coming > play.until):
         if isinstance(decision, Held):
             play.rows.append(Row(play.now, decision.step, "held", "", decision.reason))
-        return False
-    play.now = coming
-    return True
+        return None
+    if isinstance(decision, Held):
+        play.held = shifted(play.held, Cause.HELD, decision.reason, play.now, coming)
+    return coming
 
 
-def _record(play: _Play, *events: e.Event) -> None:
+def _record(play: Play, *events: e.Event) -> None:
     play.enrollment = fold(play.enrollment, events, play.sequence.version)
+    play.turns += 1
+    play.held = ()
 
 
-def _send(play: _Play, action: SendEmail) -> bool:
+def leave(play: Play, action: SendEmail) -> None:
+    """The message leaves at `play.now`, and is accepted."""
     number = play.enrollment.emails_sent + 1
     message_id = f"<{number}@simulated.invalid>"
-    template = action.email.variants[number % len(action.email.variants) - 1]
-    if play.amiss is not None and (trouble := play.amiss(template)):
-        return _hold(play, action, trouble)
+    template = _template(play, action)
     thread = play.enrollment.thread or Thread(message_id, template, message_id, (message_id,))
     started = e.AttemptStarted(
         at=play.now,
@@ -264,14 +272,18 @@ def _send(play: _Play, action: SendEmail) -> bool:
         next=action.then,
         thread=replace(thread, last_message_id=message_id),
     )
-    _record(play, started, accepted)
     kind = "back_off" if action.step == BACK_OFF else "email"
     play.rows.append(_step_row(play, action, kind, template, ""))
+    _record(play, started, accepted)
     _expect_replies(play, action.step)
-    return True
 
 
-def _hold(play: _Play, action: SendEmail, trouble: str) -> bool:
+def _template(play: Play, action: SendEmail) -> str:
+    variants = action.email.variants
+    return variants[(play.enrollment.emails_sent + 1) % len(variants) - 1]
+
+
+def _hold(play: Play, action: SendEmail, trouble: str) -> datetime | None:
     """A message that cannot be written is held until it expires, or something else happens. It is told once."""
     if not any((row.action, row.step, row.reason) == ("held", action.step, trouble) for row in play.rows):
         play.rows.append(_step_row(play, action, "held", "", trouble))
@@ -280,10 +292,10 @@ def _hold(play: _Play, action: SendEmail, trouble: str) -> bool:
     until = None
     if expires is not None:
         until = add_span(action.due_at, expires, play.calendar) + timedelta(seconds=1)
-    return _pass_time(play, Wait(until, trouble, action.step))
+    return _next_moment(play, Wait(until, trouble, action.step))
 
 
-def _task(play: _Play, action: CreateTask) -> None:
+def _task(play: Play, action: CreateTask) -> None:
     task = action.task
     created = e.TaskCreated(
         at=play.now,
@@ -293,9 +305,9 @@ def _task(play: _Play, action: CreateTask) -> None:
         note=task.note,
         position=action.position,
     )
-    _record(play, created)
     kind = "text" if task.kind == "text" else "task"
     play.rows.append(_step_row(play, action, kind, task.kind, task.note))
+    _record(play, created)
     takes = play.tasks.get(action.step, play.task_takes)
     if takes is not None:
         _expect(play, add_span(play.now, takes, play.calendar), created)
@@ -303,7 +315,7 @@ def _task(play: _Play, action: CreateTask) -> None:
         _done(play, created)
 
 
-def _done(play: _Play, task: e.TaskCreated) -> None:
+def _done(play: Play, task: e.TaskCreated) -> None:
     """The rep has done it, unless a reply has led the plan elsewhere meanwhile."""
     if play.enrollment.task is None or play.enrollment.task.task != task.task:
         return
@@ -312,18 +324,18 @@ def _done(play: _Play, task: e.TaskCreated) -> None:
     _expect_replies(play, task.step)
 
 
-def _expect_replies(play: _Play, step: str) -> None:
+def _expect_replies(play: Play, step: str) -> None:
     for reply in [reply for reply in play.script if reply.step == step]:
         play.script.remove(reply)
         _expect(play, add_span(play.now, reply.delay, play.calendar), reply)
 
 
-def _expect(play: _Play, at: datetime, happening: ScriptedReply | e.TaskCreated) -> None:
+def _expect(play: Play, at: datetime, happening: Coming) -> None:
     play.expected.append((at, happening))
     play.expected.sort(key=lambda item: item[0])
 
 
-def _hear(play: _Play, reply: ScriptedReply) -> None:
+def _hear(play: Play, reply: ScriptedReply) -> None:
     said = reply.said if isinstance(reply.said, Said) else reply.said(play.now, tuple(play.rows))
     heard, here = said.heard, play.enrollment.position.step
     human = heard.kind in HUMAN_KINDS
@@ -337,7 +349,7 @@ def _hear(play: _Play, reply: ScriptedReply) -> None:
         play.rows.append(Row(play.now, here, "reply" if human else "notice", heard.label or heard.kind, why))
 
 
-def _reactions(play: _Play, said: Said) -> tuple[e.Event, ...]:
+def _reactions(play: Play, said: Said) -> tuple[e.Event, ...]:
     """Record what has come in, and what follows from it: as `operations.receive` does."""
     heard, now = said.heard, play.now
     if heard.kind in HUMAN_KINDS:
@@ -361,8 +373,9 @@ def _reactions(play: _Play, said: Said) -> tuple[e.Event, ...]:
     return reactions
 
 
-def _step_row(play: _Play, action: SendEmail | CreateTask, kind: str, detail: str, reason: str) -> Row:
-    return Row(play.now, action.step, kind, detail, reason, wished(action.shifts, action.due_at), action.shifts)
+def _step_row(play: Play, action: SendEmail | CreateTask, kind: str, detail: str, reason: str) -> Row:
+    due_at, shifts = wished(action.shifts, action.due_at), (*action.shifts, *play.held)
+    return Row(play.now, action.step, kind, detail, reason, due_at, shifts)
 
 
 def _name_of(event: e.Event) -> tuple[str, str]:
