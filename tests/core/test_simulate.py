@@ -82,7 +82,7 @@ def test_it_ends_where_it_is_told_to_and_a_loop_ends_somewhere() -> None:
     loop = (email("hello", "7 days later"), Step("again", GoTo("hello"), parse_when("immediately")))
     rows, enrollment = simulate(replace(QUOTE, lines={MAIN_LINE: loop}), CARLA, ANY_TIME, MONDAY)
     assert enrollment.status is Status.ACTIVE
-    assert 100 < len(rows) < MOST_ACTIONS
+    assert len(rows) == MOST_ACTIONS
     assert {row.action for row in rows} == {"email", "go_on"}
 
 
