@@ -71,6 +71,7 @@ class NewAttempt:
     variant: str = ""
     template: str = ""
     template_version: str = ""
+    trial: str = ""  # from `trials.trial_of`, where there were several variants
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ async def start_many(
             "variant": row.variant,
             "template": row.template,
             "template_version": row.template_version,
+            "trial": row.trial,
             "message_id": bare(row.message_id),
             "recipient": row.recipient,
             "subject": row.subject,

@@ -46,6 +46,7 @@ NOT_CLEARED: Final = "cleared_at IS NULL"
 NOT_TOLD: Final = "told_at IS NULL"
 CAME_BACK: Final = "kind IN ('bounce', 'complaint')"
 LIVE: Final = "state IN ('started', 'accepted', 'in_doubt')"  # it reached, or may have reached, the contact
+TRIED: Final = f"trial <> '' AND {LIVE}"
 
 
 def _words(name: str) -> Column[str]:
@@ -170,6 +171,7 @@ attempts: Final = Table(
     _words("variant"),
     _words("template"),
     _words("template_version"),  # see texts
+    _words("trial"),  # sequence/step, where the variant was dealt from among several: see trials.py
     Column("message_id", CleanText, nullable=False, index=True),  # without angle brackets
     Column("recipient", CleanText, nullable=False),
     _words("subject"),
@@ -185,6 +187,7 @@ attempts: Final = Table(
     Index("ix_attempts_pace", "mailbox", "started_at", "state"),
     _partial("ix_attempts_open", "mailbox", "state", where=UNFINISHED),
     _partial("ix_attempts_copies", "mailbox", "copy_state", where=COPY_OPEN),
+    _partial("ix_attempts_trial", "trial", "started_at", "variant", "enrollment_id", where=TRIED),
     _partial("uq_attempts_live", "message_id", where=LIVE, unique=True),
     _partial("uq_attempts_in_flight", "enrollment_id", where="state = 'started'", unique=True),
     **_NEVER_REUSE,

@@ -1,4 +1,5 @@
-"""Every text that was in force, and which versions were so together; the words that each attempt was written with."""
+"""Every text that was in force, and which versions were so together; the words that each attempt was written with, and
+the variants that it was dealt from."""
 
 from __future__ import annotations
 
@@ -22,6 +23,15 @@ INSTANT: Final[TypeEngine[Any]] = sa.DateTime(timezone=True).with_variant(sa.Str
 def upgrade() -> None:
     """Add to the tables."""
     op.add_column("attempts", _words("template_version"))
+    op.add_column("attempts", _words("trial"))
+    tried = sa.text("trial <> '' AND state IN ('started', 'accepted', 'in_doubt')")
+    op.create_index(
+        "ix_attempts_trial",
+        "attempts",
+        ["trial", "started_at", "variant", "enrollment_id"],
+        sqlite_where=tried,
+        postgresql_where=tried,
+    )
     op.create_table(
         "texts",
         sa.Column("kind", sa.Text(), nullable=False),
