@@ -66,14 +66,17 @@ def problem_found(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def with_live(ctx: typer.Context, work: Callable[[Live, datetime], Awaitable[T]]) -> T:
-    """Open the workspace and its database, do the work, close them. Ends with code 1 when they cannot be used."""
+def with_live(ctx: typer.Context, work: Callable[[Live, datetime], Awaitable[T]], *, saved: bool = False) -> T:
+    """Open the workspace and its database, do the work, close them. Ends with code 1 when they cannot be used.
+
+    With `saved`, files that wait for approval count as they are saved.
+    """
 
     async def run() -> T:
         from sequencer.operations.live import Live as OpenLive
         from sequencer.operations.opening import opened
 
-        async with opened(folder_of(ctx), os.environ) as live:
+        async with opened(folder_of(ctx), os.environ, saved=saved) as live:
             if not isinstance(live, OpenLive):
                 refuse_workspace(folder_of(ctx), live)
             _warn(live.mistakes)

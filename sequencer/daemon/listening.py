@@ -14,8 +14,8 @@ from sequencer.daemon.state import Household
 from sequencer.daemon.telling import Note
 from sequencer.daemon.vitals import MINDING, Heart
 from sequencer.operations.doubt import take_stock_of_others
-from sequencer.store import agenda, announcements, mailboxes
-from sequencer.store.announcements import SHARE, WAKE, Ear
+from sequencer.store import agenda, announcements, mailboxes, releases
+from sequencer.store.announcements import RELEASE, SHARE, WAKE, Ear
 from sequencer.store.database import PostgresServer
 
 LOOK_EVERY: Final = 3.0
@@ -48,12 +48,16 @@ async def mind_database(daemon: Household) -> None:
             async with daemon.live.database.read() as conn:
                 earliest = await agenda.next_wakes(conn, daemon.stations)
                 reopened = await _reopened(conn, daemon)
+                release = await releases.latest_id(conn)
             await look_after_others(daemon)
         except Exception as error:  # the leases tell when the database is away; the next look comes soon
             daemon.tell(Note("debug", "", f"the look for changes failed: {type(error).__name__}: {error}", "look"))
             continue
         for name in reopened:
             daemon.stations[name].wake.set()
+        if release not in (daemon.live.release, daemon.heard):
+            daemon.heard = release
+            daemon.released.set()
         for name, wake_at in earliest.items():
             if (station := daemon.stations.get(name)) is not None:
                 station.look_by(wake_at)
@@ -86,13 +90,16 @@ async def mind_announcements(daemon: Household) -> None:
         if channel == SHARE:
             daemon.round.set()
             return
+        if channel == RELEASE:
+            daemon.look.set()
+            return
         for name, at in announcements.earlier_of(payload).items():
             if (station := daemon.stations.get(name)) is not None:
                 station.look_by(at)
 
     while not daemon.stop.is_set():
         heart.beat(MINDING)
-        ear = await announcements.listen(location.dsn, (WAKE, SHARE), heard)
+        ear = await announcements.listen(location.dsn, (WAKE, SHARE, RELEASE), heard)
         if ear is None:
             await pulse(daemon.stop, HEAR_AGAIN)
             continue

@@ -24,7 +24,7 @@ class Household:
 
     `keeper` is the database on connections that nothing else uses (on SQLite the same as the live one), so that the
     leases never wait behind other work. `round` is set to look at the leases at once, `look` to look at once for what
-    other processes have changed.
+    other processes have changed, `released` when somebody has approved files. `reloading`: one change at a time.
     """
 
     live: Live
@@ -44,6 +44,10 @@ class Household:
     look: asyncio.Event = field(default_factory=asyncio.Event)
     hears: bool = False  # other processes' announcements
     refused: bool = False  # the files as they are saved have mistakes
+    heard: int = 0  # the last release that we have heard of
+    waiting: str = ""  # the state of the saved files that was last told to wait for approval
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def me(self) -> Daemon:

@@ -19,18 +19,18 @@ from typing import Final
 from sequencer.daemon.clock import Clock, SystemClock
 from sequencer.daemon.listening import mind_announcements, mind_database
 from sequencer.daemon.messenger import mind_alerts
-from sequencer.daemon.reloading import mind_files
+from sequencer.daemon.reloading import mind_files, mind_releases, tell_what_waits
 from sequencer.daemon.service import Service
 from sequencer.daemon.sharing import LEASE_SECONDS, PATIENCE, leave, mind_leases, work_once_for_all
 from sequencer.daemon.state import Household, cancel
 from sequencer.daemon.telling import Note, Told, veiled
 from sequencer.daemon.veil import Veil
 from sequencer.daemon.vitals import Beside, Vitals
-from sequencer.operations.adopt import Unusable, put_in_force
+from sequencer.operations.adopt import Unusable, never_used, start
 from sequencer.operations.live import Live
 from sequencer.store.claim import AlreadyClaimed, Claim, claim_file
 from sequencer.store.database import CannotOpen, Database
-from sequencer.workspace.workspace import Workspace, load
+from sequencer.workspace.workspace import database_url, load
 
 POLL: Final = timedelta(minutes=2)
 """How often an inbox is read when nothing announces anything."""
@@ -64,16 +64,17 @@ async def run(
     """
     clock, veil = clock or SystemClock(), veil or Veil()
     loaded = load(folder, environ)
-    if loaded.workspace is None:
+    if loaded.config is None or (loaded.workspace is None and never_used(folder, loaded)):
         return Unusable(loaded.problems)
-    veil.learn(loaded.workspace.config)
-    claim = _claim(loaded.workspace)
+    veil.learn(loaded.config)
+    claim = _claim(database_url(folder, loaded.config))
     if isinstance(claim, Unusable):
         return claim
     try:
-        live = await put_in_force(loaded.workspace, clock.now())
-        if isinstance(live, Unusable):
-            return live
+        started = await start(folder, loaded, clock.now())
+        if isinstance(started, Unusable):
+            return started
+        live, chosen = started
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         vitals = Vitals(live, clock, owner, clock.now())
         told = _heard(vitals, tell, veil)
@@ -85,6 +86,7 @@ async def run(
             return Unusable(reason=str(error))
         stop = stop or asyncio.Event()
         daemon = Household(live, folder, environ, clock, told, stop, poll, vitals, lease, keeper, veil)
+        tell_what_waits(daemon, chosen, loaded.workspace)
         try:
             if not once:
                 return await _run_with(daemon, beside)
@@ -114,9 +116,9 @@ async def _keeper(live: Live, lease: float) -> Database:
     return await Database.open(live.workspace.database_url, keeper=lease * PATIENCE)
 
 
-def _claim(workspace: Workspace) -> Claim | Unusable:
+def _claim(url: str) -> Claim | Unusable:
     try:
-        claim = claim_file(workspace.database_url)
+        claim = claim_file(url)
     except CannotOpen as error:
         return Unusable(reason=str(error))
     if isinstance(claim, AlreadyClaimed):
@@ -148,6 +150,7 @@ async def _run(daemon: Household) -> None:
         asyncio.create_task(mind_database(daemon)),
         asyncio.create_task(mind_announcements(daemon)),
         asyncio.create_task(mind_files(daemon)),
+        asyncio.create_task(mind_releases(daemon)),
         asyncio.create_task(mind_alerts(daemon)),
         asyncio.create_task(service.report(daemon.vitals, daemon.stop)),
     ]

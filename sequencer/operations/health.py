@@ -48,12 +48,14 @@ class MailboxHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How everything stands at one instant. `problems` are sentences for the owner."""
+    """How everything stands at one instant. `problems` are sentences for the owner; `changes_wait`: saved files wait
+    for approval."""
 
     mailboxes: tuple[MailboxHealth, ...]
     enrollments: Mapping[Status, int]
     problems: tuple[str, ...]
     doubts: tuple[Doubt, ...] = ()
+    changes_wait: bool = False
 
 
 async def status(conn: AsyncConnection, live: Live, now: datetime) -> Health:
@@ -65,10 +67,10 @@ async def status(conn: AsyncConnection, live: Live, now: datetime) -> Health:
     names += [name for name in rows if name not in names and (name in load or name in doubt)]
     owners = await mailboxes.owners(conn)
     boxes = [await _mailbox(conn, live, name, rows.get(name), owners.get(name), load, doubt, now) for name in names]
-    problems = [*_mailbox_problems(live, boxes), *_mistakes(live), *await _missing(conn)]
+    problems = [*_mailbox_problems(live, boxes), *_mistakes(live), *_waiting(live), *await _missing(conn)]
     problems += [*await _set_aside(conn), *await _unmatched(conn), *await _untold(conn, now)]
     doubts = await attempts.doubts(conn, limit=MOST_DOUBTS) if doubt else []
-    return Health(tuple(boxes), await enrollments.counts(conn), tuple(problems), tuple(doubts))
+    return Health(tuple(boxes), await enrollments.counts(conn), tuple(problems), tuple(doubts), live.waits)
 
 
 async def _mailbox(
@@ -126,6 +128,12 @@ def _mistakes(live: Live) -> list[str]:
     return [f"{one.file}:{one.line}:{one.column}: {one.message}; what was last in force there holds" for one in found]
 
 
+def _waiting(live: Live) -> list[str]:
+    if not live.waits:
+        return []
+    return ["saved changes wait (`apply: manual`): `sequencer plan` shows them, `sequencer apply` puts them in force"]
+
+
 async def _missing(conn: AsyncConnection) -> list[str]:
     """People whose message waits for a person to do something; what passes by itself is not told here."""
     found = await agenda.held_for_good(conn, FOR_A_PERSON, limit=MOST_PROBLEMS)
@@ -178,6 +186,7 @@ def status_json(health: Health) -> dict[str, Any]:
         ],
         "enrollments": {str(status): number for status, number in health.enrollments.items()},
         "problems": list(health.problems),
+        "changes_wait": health.changes_wait,
         "doubts": [
             {"contact": one.contact, "sequence": one.sequence, **doubt_json(one.attempt)} for one in health.doubts
         ],

@@ -23,7 +23,8 @@ from sequencer.workspace.workspace import Workspace, load_sequence_text
 class Live:
     """The open database and the version of the workspace that is in force. `workspace` is replaced on a live edit, and
     with it `extra_phrases`, those for the inbox reader. `circuit` guards the second opinion. `mistakes` are those in
-    the files as they are saved, when an earlier version is in force instead."""
+    the files as they are saved, when an earlier version is in force instead; `waits`: that the saved files are not in
+    force because nobody has approved them. `release` is the number of the one that the workspace is."""
 
     database: Database
     workspace: Workspace
@@ -31,6 +32,8 @@ class Live:
     extra_phrases: Phrases | None = field(init=False, repr=False)
     circuit: Circuit = field(default_factory=Circuit, repr=False)
     mistakes: tuple[Problem, ...] = ()
+    waits: bool = False
+    release: int = 0
     _earlier: dict[tuple[str, str], Sequence | None] = field(default_factory=dict, repr=False)
     _applied: dict[tuple[str, str], datetime | None] = field(default_factory=dict, repr=False)
 
@@ -69,6 +72,10 @@ class Live:
             history = await definitions.history(conn, sequence.name)
             self._applied[key] = next((kept.applied_at for kept in history if kept.version == sequence.version), None)
         return self._applied[key]
+
+    def suppose_applied(self, sequence: Sequence, now: datetime) -> None:
+        """For whoever looks ahead: this definition takes over at `now`."""
+        self._applied[(sequence.name, sequence.version)] = now
 
     def replace_workspace(self, workspace: Workspace) -> None:
         """Put a newly checked workspace in force."""

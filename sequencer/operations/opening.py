@@ -15,38 +15,59 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.operations.adopt import Unusable, open_database
+from sequencer.operations.in_force import Chosen, choose
 from sequencer.operations.live import Live
 from sequencer.store import definitions
 from sequencer.store.secrets import signing_key
-from sequencer.workspace.workspace import Workspace, load, load_sequence_text, load_what_is_right
+from sequencer.workspace.workspace import (
+    Loaded,
+    Workspace,
+    database_url,
+    load,
+    load_sequence_text,
+    load_what_is_right,
+)
 
 
 @asynccontextmanager
-async def opened(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[Live | Unusable]:
+async def opened(folder: Path, environ: Mapping[str, str], *, saved: bool = False) -> AsyncIterator[Live | Unusable]:
     """The workspace in a folder with its database open, or what is wrong. Passwords need not be at hand.
 
-    A sequence with mistakes counts as it was last in force; `live.mistakes` tells of it.
+    It is what the daemon works with: files with mistakes, or that wait for approval, count as they were last in force;
+    `live.mistakes` and `live.waits` tell of it. With `saved` they count as they are saved, where they have no mistake:
+    for whoever looks at what they have written.
     """
     loaded = load(folder, environ, secrets_required=False)
-    right = (
-        (loaded.workspace, frozenset[str]()) if loaded.workspace is not None else load_what_is_right(folder, environ)
-    )
-    if right is None:
+    if loaded.config is None:
         yield Unusable(loaded.problems)
         return
-    workspace, broken = right
-    database = await open_database(workspace)
+    database = await open_database(database_url(folder, loaded.config))
     if isinstance(database, Unusable):
         yield database
         return
     try:
         async with database.begin() as conn:
             key = await signing_key(conn)
-            workspace = await _with_earlier(conn, workspace, broken)
-        wrong = tuple(problem for problem in loaded.problems if problem.severity == "error")
-        yield Live(database, workspace, key, mistakes=wrong)
+            chosen = await _chosen(conn, folder, environ, loaded)
+        if isinstance(chosen, Unusable):
+            yield chosen
+            return
+        waits = chosen.waits == "approval"
+        workspace = loaded.workspace if saved and loaded.workspace is not None else chosen.workspace
+        yield Live(database, workspace, key, mistakes=chosen.mistakes, waits=waits)
     finally:
         await database.close()
+
+
+async def _chosen(conn: AsyncConnection, folder: Path, environ: Mapping[str, str], loaded: Loaded) -> Chosen | Unusable:
+    chosen = await choose(conn, folder, loaded)
+    if chosen is not None:
+        return chosen
+    right = load_what_is_right(folder, environ)
+    if right is None:
+        return Unusable(loaded.problems)
+    wrong = tuple(problem for problem in loaded.problems if problem.severity == "error")
+    return Chosen(await _with_earlier(conn, *right), "mistakes", None, wrong)
 
 
 async def _with_earlier(conn: AsyncConnection, workspace: Workspace, broken: Collection[str]) -> Workspace:

@@ -24,6 +24,9 @@ WAKE: Final = "sequencer_wake"
 SHARE: Final = "sequencer_share"
 """A mailbox is free, or a daemon has come or gone; says nothing more."""
 
+RELEASE: Final = "sequencer_release"
+"""Somebody has approved saved files; says nothing more."""
+
 LONGEST: Final = 7000
 """Bytes of one announcement; PostgreSQL takes less than 8,000."""
 
@@ -60,6 +63,11 @@ async def announce_earlier(conn: AsyncConnection, earlier: Mapping[str, datetime
 async def announce_share(conn: AsyncConnection) -> None:
     """Tell the daemons that there is something to share anew, when this transaction commits."""
     await _notify(conn, SHARE, "")
+
+
+async def announce_release(conn: AsyncConnection) -> None:
+    """Tell the daemons that files were approved, when this transaction commits."""
+    await _notify(conn, RELEASE, "")
 
 
 def earlier_of(payload: str) -> Earlier:

@@ -1,25 +1,30 @@
 """A release: which versions of sequences, templates and phrases are in force together, and how they are kept.
 
 Comments and spacing of a sequence do not count, of a template they do: they may be seen in a letter. config.yaml is
-not part of it, since it names what belongs to one machine; what of it counts is its hash.
+read at the start, since it names what belongs to one machine and where its secrets are. Of it, what decides about
+dates and words is kept beside the release, so that a plan can tell what another config changes.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from sequencer.workspace.config import Config
+from sequencer.workspace.config import Config, read_config
 from sequencer.workspace.sequences import load_sequence_text
+from sequencer.workspace.source import Plain
 from sequencer.workspace.templates import FOOTER, Template, Templates, default_footer, parse_template, text_version
 from sequencer.workspace.workspace import Workspace
 
-Kind = Literal["sequence", "template", "phrases"]
-KINDS: Final[tuple[Kind, ...]] = ("sequence", "template", "phrases")
+Kind = Literal["sequence", "template", "phrases", "config"]
+FILES: Final[tuple[Kind, ...]] = ("sequence", "template", "phrases")
+CONFIG: Final = "config"
+
+_KEPT_SETTINGS: Final = ("company", "contacts", "spread")
+_KEPT_OF_MAILBOX: Final = ("from", "hours", "limits", "away")
 
 Contents = Mapping[str, Mapping[str, str]]
 """By kind and name: the version."""
@@ -50,24 +55,44 @@ def kept_texts(workspace: Workspace) -> Iterator[KeptText]:
     for language, kinds in sorted(workspace.phrases.items()):
         text = json.dumps(kinds, sort_keys=True, ensure_ascii=False)
         yield KeptText("phrases", language, text_version(text), text)
+    text = json.dumps(_kept_settings(workspace.settings), sort_keys=True, ensure_ascii=False)
+    yield KeptText(CONFIG, CONFIG, text_version(text), text)
+
+
+def _kept_settings(settings: Plain) -> dict[str, Plain]:
+    """What of config.yaml decides about dates and words. No server, no login, no place to be told at."""
+    if not isinstance(settings, dict):
+        return {}
+    kept: dict[str, Plain] = {key: settings[key] for key in _KEPT_SETTINGS if key in settings}
+    boxes = settings.get("mailboxes")
+    if isinstance(boxes, dict):
+        mine = {name: box for name, box in boxes.items() if isinstance(box, dict)}
+        kept["mailboxes"] = {
+            name: {key: box[key] for key in _KEPT_OF_MAILBOX if key in box} for name, box in mine.items()
+        }
+    return kept
+
+
+def settings_hash(settings: Plain) -> str:
+    """The hash (16 hexadecimal digits) of what stands in a config.yaml, comments aside."""
+    return text_version(json.dumps(settings, sort_keys=True, ensure_ascii=True))
 
 
 def contents_of(workspace: Workspace) -> dict[str, dict[str, str]]:
     """Which versions a workspace is made of."""
-    contents: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
+    contents: dict[str, dict[str, str]] = {kind: {} for kind in FILES}
     for kept in kept_texts(workspace):
-        contents[kept.kind][kept.name] = kept.version
+        contents.setdefault(kept.kind, {})[kept.name] = kept.version
     return contents
 
 
 def hash_of(contents: Contents) -> str:
-    """The hash (16 hexadecimal digits) of a release."""
-    canonical = json.dumps({kind: contents.get(kind, {}) for kind in KINDS}, sort_keys=True, ensure_ascii=True)
-    return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
+    """The hash (16 hexadecimal digits) of a release, whatever config goes with it."""
+    return text_version(json.dumps({kind: contents.get(kind, {}) for kind in FILES}, sort_keys=True))
 
 
-def rebuilt(folder: Path, config: Config, texts: Texts) -> Workspace | str:
-    """The workspace of a release, with a config as it is now; or the first text that cannot be read any more."""
+def rebuilt(folder: Path, config: Config, settings: Plain, texts: Texts) -> Workspace | str:
+    """The workspace of a release under this config; or the first file whose text this version cannot read any more."""
     sequences, templates, phrases = {}, {}, {}
     for name, text in texts.get("sequence", {}).items():
         sequence = load_sequence_text(name, text)[0]
@@ -83,7 +108,7 @@ def rebuilt(folder: Path, config: Config, texts: Texts) -> Workspace | str:
         phrases[language] = _phrases(text)
     footer = templates.pop(FOOTER, None) or default_footer()
     sources = {name: texts["sequence"][name] for name in sequences}
-    return Workspace(folder, config, sequences, Templates(templates, footer), sources, phrases)
+    return Workspace(folder, config, sequences, Templates(templates, footer), sources, phrases, settings)
 
 
 def kept_template(folder: Path, name: str, text: str) -> Template | None:
@@ -95,3 +120,22 @@ def kept_template(folder: Path, name: str, text: str) -> Template | None:
 def _phrases(text: str) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
     kinds: dict[str, dict[str, list[str]]] = json.loads(text)
     return {kind: {place: tuple(said) for place, said in places.items()} for kind, places in kinds.items()}
+
+
+def kept_config(folder: Path, settings: Plain, text: str) -> Config | None:
+    """The config of a release: what was kept of it, over a config.yaml as it is now; None where they do not fit."""
+    kept = json.loads(text)
+    if not isinstance(settings, dict) or not isinstance(kept, dict):
+        return None
+    boxes = settings.get("mailboxes")
+    merged = {key: value for key, value in settings.items() if key not in _KEPT_SETTINGS}
+    merged |= {key: kept[key] for key in _KEPT_SETTINGS if key in kept}
+    if isinstance(boxes, dict):
+        merged["mailboxes"] = {name: _as_kept(box, kept.get("mailboxes", {}).get(name)) for name, box in boxes.items()}
+    return read_config(json.dumps(merged, ensure_ascii=False), folder, {}, secrets_required=False)[1]
+
+
+def _as_kept(box: Plain, kept: object) -> Plain:
+    if not isinstance(box, dict) or not isinstance(kept, dict):
+        return box
+    return {**{key: value for key, value in box.items() if key not in _KEPT_OF_MAILBOX}, **kept}
