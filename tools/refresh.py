@@ -1,5 +1,8 @@
 """Brings everything that is derived up to date: `python tools/refresh.py` (a test says when it is due).
 
+`python tools/refresh.py pages [PAGE…]` plays the pages, or only those named: every command that they show is run, its
+output put where the page had another one, and docs/pictures/ drawn anew (half a minute; see tools/pages/play.py).
+
 The tables of keys in docs/ come from the models that read the files, between `<!-- keys: Model -->` and
 `<!-- end -->`; docs/sequence.schema.json comes from the same models; the packaged starter is a copy of the top-level
 workspace; the state diagram of docs/architecture.md is drawn from the state table.
@@ -67,8 +70,12 @@ def with_tables(text: str) -> str:
     return TABLE.sub(lambda found: found[1] + key_table(MODELS[found[2]]) + found[3], drawn)
 
 
-def main() -> None:
-    """Rewrites what is out of date and says so."""
+def main(words: list[str]) -> int:
+    """Rewrites what is out of date and says so. The exit code is 1 when a page needs a person."""
+    if words[:1] == ["pages"]:
+        from tools.pages.renew import renew
+
+        return renew(words[1:])
     for page in PAGES:
         path = REPOSITORY / "docs" / page
         text = path.read_text("utf-8")
@@ -80,7 +87,8 @@ def main() -> None:
         print("docs/sequence.schema.json")
     for changed in refresh(REPOSITORY, packaged()):
         print(f"sequencer/workspace/starter/{changed.as_posix()}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The pages of the documentation, played: what their examples show is done for real and compared."""
