@@ -6,19 +6,34 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from sequencer.core.condition import condition_holds
 from sequencer.core.decisions import SendEmail
 from sequencer.core.lines import start_of
-from sequencer.core.model import BACK_OFF, Base, Contact, Email, Enrollment, Fields, FieldValue, Task, When
+from sequencer.core.model import (
+    BACK_OFF,
+    MAIN_LINE,
+    Base,
+    Condition,
+    Contact,
+    Email,
+    Enrollment,
+    Fields,
+    FieldValue,
+    Task,
+    When,
+)
 from sequencer.core.model import Sequence as Plan
 from sequencer.core.react import HUMAN_KINDS, Heard
 from sequencer.core.when import PhraseError, parse_span
+from sequencer.mail.threads import new_thread
 from sequencer.operations.enrollments import choose_mailbox
 from sequencer.operations.explain import iso, zone_for
-from sequencer.operations.letters import Unready, choose_variant, prepare
+from sequencer.operations.letters import Prepared, Unready, choose_variant, has_had, prepare
 from sequencer.operations.live import Live
 from sequencer.operations.quoting import said_by
 from sequencer.operations.record import Refusal
@@ -64,7 +79,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message as it would leave: `data` are its exact bytes; without them, `trouble` says what holds it."""
+    """One message as it would leave: `data` are its exact bytes; without them, `trouble` says what holds it.
+
+    `only_if` is the condition of its step; `skipped` says that it does not hold for this person.
+    """
 
     line: str
     step: str
@@ -72,6 +90,14 @@ class Letter:
     chosen: bool  # of several variants, the one for this person
     data: bytes
     trouble: str = ""
+    missing: tuple[str, ...] = ()  # the variables that hold it
+    only_if: str = ""
+    skipped: bool = False
+
+    @property
+    def held(self) -> bool:
+        """Whether its person would be held here."""
+        return not self.data and not self.skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +143,7 @@ def _whens(plan: Plan) -> Iterator[When]:
 
 def made_up(workspace: Workspace, plan: Plan, today: date, fields: Fields | None = None) -> Subject | Refusal:
     """Nobody real, for those who only want to look at a plan."""
-    mailbox = _mailbox(workspace, plan)
+    mailbox = mailbox_of(workspace, plan)
     if isinstance(mailbox, Refusal):
         return mailbox
     return Subject(sample_contact(workspace, plan, today), mailbox, made_up=True, fields=fields, said=SAMPLE_WORDS)
@@ -134,7 +160,7 @@ async def real(
     open_here = [s.enrollment for s in history if s.enrollment.sequence == plan.name and not s.enrollment.status.ended]
     enrollment = open_here[-1] if open_here else None
     name = enrollment.mailbox if enrollment is not None else choose_mailbox(live, plan, contact, history)
-    mailbox = live.mailbox(name) or _mailbox(live.workspace, plan)
+    mailbox = live.mailbox(name) or mailbox_of(live.workspace, plan)
     if isinstance(mailbox, Refusal):
         return mailbox
     if enrollment is not None and fields:
@@ -144,7 +170,8 @@ async def real(
     return Subject(contact, mailbox, enrollment, fields=known, said=said)
 
 
-def _mailbox(workspace: Workspace, plan: Plan) -> Mailbox | Refusal:
+def mailbox_of(workspace: Workspace, plan: Plan) -> Mailbox | Refusal:
+    """The first of a plan's mailboxes that config.yaml has."""
     for name in plan.mailboxes:
         if name in workspace.config.mailboxes:
             return workspace.config.mailboxes[name]
@@ -163,40 +190,89 @@ def letters(
     """
     enrollment = subject.enrollment or _newcomer(plan, subject, now)
     found: list[Letter] = []
-    for line, step_id, email in _in_order(plan):
-        if step_id in enrollment.sent_variants:
-            continue
-        chosen = choose_variant(email, enrollment, step_id)
+    for group, each in groupby(emails_of(plan), key=lambda email: email[0]):
         follow = enrollment
-        for variant in email.variants:
-            action = SendEmail(step_id, Email((variant,), email.thread), now, enrollment.position, enrollment.position)
-            prepared = prepare(
-                enrollment,
-                action,
-                subject.contact,
-                subject.mailbox,
-                workspace.config,
-                workspace.templates,
-                key=key,
-                nonce="preview",
-                now=now,
-                extra={THEY_SAID: subject.said},
-            )
-            if isinstance(prepared, Unready):
-                found.append(Letter(line, step_id, variant, variant == chosen, b"", prepared.reason))
-                continue
-            found.append(Letter(line, step_id, variant, variant == chosen, prepared.data))
-            if variant == chosen:
-                follow = replace(enrollment, thread=prepared.thread)
-        enrollment = follow
+        for _, step_id, email, only_if in each:
+            if not has_had(enrollment, step_id):
+                written, follow = _variants(workspace, subject, group, follow, (step_id, email, only_if), now, key)
+                found += written
+        if group == MAIN_LINE:  # branches and the back-off continue the line, not each other
+            enrollment = follow
     return [letter for letter in found if step in ("", letter.step)]
 
 
-def _in_order(plan: Plan) -> Iterator[tuple[str, str, Email]]:
+def _variants(
+    workspace: Workspace,
+    subject: Subject,
+    line: str,
+    enrollment: Enrollment,
+    mail: tuple[str, Email, Condition | None],
+    now: datetime,
+    key: bytes,
+) -> tuple[list[Letter], Enrollment]:
+    """The variants of one step, and the enrollment as if the chosen one had been sent."""
+    step_id, email, only_if = mail
+    skipped = only_if is not None and not condition_holds(only_if, subject.contact, enrollment.fields)
+    chosen = choose_variant(email, enrollment, step_id)
+    follow = enrollment
+    found: list[Letter] = []
+    for variant in email.variants:
+        action = SendEmail(step_id, Email((variant,), email.thread), now, enrollment.position, enrollment.position)
+        prepared = _prepared(workspace, subject, line, enrollment, action, now, key)
+        letter = Letter(line, step_id, variant, variant == chosen, b"", only_if=_text(only_if), skipped=skipped)
+        if isinstance(prepared, Unready):
+            found.append(replace(letter, trouble=prepared.reason, missing=prepared.missing))
+            follow = _as_if_sent(follow, email, workspace, variant, now)
+            continue
+        found.append(replace(letter, data=prepared.data))
+        if variant == chosen and not skipped:
+            follow = replace(enrollment, thread=prepared.thread)
+    return found, follow
+
+
+def _as_if_sent(enrollment: Enrollment, email: Email, workspace: Workspace, template: str, now: datetime) -> Enrollment:
+    """What holds the first mail of a thread is told of once, not again as a missing subject of those that follow."""
+    known = workspace.templates.get(template)
+    if (enrollment.thread is not None and email.thread == "reply") or known is None or not known.subject:
+        return enrollment
+    return replace(enrollment, thread=new_thread("<held@preview.invalid>", known.subject, now))
+
+
+def _prepared(
+    workspace: Workspace,
+    subject: Subject,
+    line: str,
+    enrollment: Enrollment,
+    action: SendEmail,
+    now: datetime,
+    key: bytes,
+) -> Prepared | Unready:
+    """Whoever is in a branch has answered; what they said there is made up where it is not known."""
+    said = subject.said or (SAMPLE_WORDS if line not in (MAIN_LINE, BACK_OFF) else "")
+    return prepare(
+        enrollment,
+        action,
+        subject.contact,
+        subject.mailbox,
+        workspace.config,
+        workspace.templates,
+        key=key,
+        nonce="preview",
+        now=now,
+        extra={THEY_SAID: said},
+    )
+
+
+def _text(condition: Condition | None) -> str:
+    return condition.text if condition is not None else ""
+
+
+def emails_of(plan: Plan) -> Iterator[tuple[str, str, Email, Condition | None]]:
+    """Every e-mail of a plan: its line (`back_off` for that message), its step, and on which condition it leaves."""
     for line, steps in plan.lines.items():
-        yield from ((line, step.id, step.do) for step in steps if isinstance(step.do, Email))
+        yield from ((line, step.id, step.do, step.only_if) for step in steps if isinstance(step.do, Email))
     if plan.back_off is not None:
-        yield "back_off", BACK_OFF, plan.back_off.email
+        yield "back_off", BACK_OFF, plan.back_off.email, None
 
 
 def _newcomer(plan: Plan, subject: Subject, now: datetime) -> Enrollment:
@@ -272,7 +348,7 @@ def _foreseen(
 
 
 def _continues(plan: Plan, step_id: str) -> bool:
-    for _, each, email in _in_order(plan):
+    for _, each, email, _only_if in emails_of(plan):
         if each == step_id:
             return email.thread == "reply"
     return False

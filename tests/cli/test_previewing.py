@@ -1,0 +1,119 @@
+"""preview for a file and in the worst case, as people type it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import data, outcome, run
+
+PEOPLE = "E-Mail;Vorname;Produkt\nanna@example.com;Anna;a tent\nben@example.org;;\nnobody;X;Y\n"
+
+
+@pytest.fixture
+def people(shop: Path) -> Path:
+    (shop / "templates" / "last.md").write_text("---\nsubject: Still?\n---\nLooking for {{ product }}?\n")
+    (shop / "people.csv").write_text(PEOPLE)
+    return shop
+
+
+def test_a_file_is_shown_row_by_row_and_summed_up(people: Path) -> None:
+    said = run("preview", "quote", "--csv", "people.csv", code=1)
+    assert "quote for 2 people in people.csv, from the mailbox mark. Nothing is sent, nothing is stored." in said
+    assert "people.csv:2: anna@example.com (Anna): 2 mails of 4 held" in said
+    assert "    thanks        Your quote\n" in said
+    assert "    last          held: the template last needs product\n" in said
+    assert "people.csv:4: refused: “nobody” is no e-mail address" in said
+    assert "2 people: 0 would get every mail, 2 would be held." in said
+    assert "product is missing     for 2 people  in last, price-answer  lines 2, 3" in said
+    assert "first_name is missing  for 1 person  in thanks              line 3" in said
+    assert "There is a column produkt: call it product, or write {{ produkt }} in the template." in said
+    assert not (people / "data").exists()
+
+
+def test_one_person_of_a_file_in_full(people: Path) -> None:
+    said = run("preview", "quote", "--csv", "people.csv", "--contact", "Anna@Example.com", "--step", "thanks")
+    assert "The mails for anna@example.com (Anna)" in said
+    assert "To: anna@example.com" in said
+    raw = run("preview", "quote", "--csv", "people.csv", "--contact", "anna@example.com", "--step", "thanks", "--raw")
+    assert raw.startswith("Date: ")
+    said = run("preview", "quote", "--csv", "people.csv", "--contact", "carla@example.com", code=1)
+    assert "there is no row with the address carla@example.com" in said
+
+
+def test_a_file_as_json_is_one_value(people: Path) -> None:
+    told = data("preview", "quote", "--csv", "people.csv", "--json", code=1)
+    assert [(one["line"], one["email"], one["held"]) for one in told["people"]] == [
+        (2, "anna@example.com", True),
+        (3, "ben@example.org", True),
+    ]
+    assert told["people"][0]["letters"][0]["subject"] == "Your quote"
+    assert told["people"][0]["letters"][1]["missing"] == ["product"]
+    assert told["refused"][0]["line"] == 4
+    assert told["summary"]["people"] == 2
+    assert told["summary"]["causes"][0] == {
+        "variable": "product",
+        "reason": "the template last needs product",
+        "steps": ["last", "price-answer"],
+        "lines": [2, 3],
+    }
+
+
+def test_a_file_without_people_is_still_one_value(people: Path) -> None:
+    (people / "none.csv").write_text("email\n")
+    assert data("preview", "quote", "--csv", "none.csv", "--json")["people"] == []
+
+
+def test_a_long_file_tells_only_of_those_who_would_be_held(people: Path) -> None:
+    rows = "".join(f"p{number}@example.com,P{number},{'x' if number % 10 else ''}\n" for number in range(30))
+    (people / "many.csv").write_text("email,first_name,product\n" + rows)
+    said = run("preview", "quote", "--csv", "many.csv", code=1)
+    assert "30 people: 27 would get every mail, 3 would be held." in said
+    assert "many.csv:2: p0@example.com" in said
+    assert "p1@example.com" not in said
+
+
+def test_the_worst_case_by_step(people: Path) -> None:
+    said = run("preview", "quote", "--worst", code=1)
+    assert said.startswith("quote in the worst case: 12 made-up people. Nothing is sent.\n")
+    assert "──── thanks: templates/thanks.md" in said
+    assert "held  nothing but an address: first_name is missing" in said
+    assert 'templates/thanks.md:4: {{ first_name | default("there") }} would let it leave without' in said
+    assert "48 mails: 3 would be held" in said
+    only = run("preview", "quote", "--worst", "--step", "back_off")
+    assert "──── thanks" not in only
+    assert "12 mails: 0 would be held" in only
+
+
+def test_the_worst_case_as_json(people: Path) -> None:
+    told = data("preview", "quote", "--worst", "--json", code=1)
+    assert len(told["people"]) == 12
+    assert told["people"][0] == {"name": "nothing but an address", "email": "anna@example.com", "fields": {}}
+    held = next(one for one in told["letters"] if one["findings"])
+    assert (held["person"], held["step"], held["raw"]) == ("nothing but an address", "thanks", "")
+    assert held["findings"][0]["variable"] == "first_name"
+    assert json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--worst", "--contact", "a@example.com"), "leave out --contact and --csv"),
+        (("--worst", "--raw"), "--worst --json has the bytes"),
+        (("--csv", "people.csv", "--raw"), "--raw is for one contact"),
+        (("--csv", "people.csv", "--step", "thank"), "did you mean thanks?"),
+        (("--csv", "missing.csv"), "there is no file missing.csv"),
+    ],
+)
+def test_what_does_not_go_together(people: Path, arguments: tuple[str, ...], words: str) -> None:
+    result = outcome("preview", "quote", *arguments)
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+def test_a_file_that_cannot_be_read_says_where(people: Path) -> None:
+    (people / "odd.csv").write_text("name\nAnna\n")
+    said = run("preview", "quote", "--csv", "odd.csv", code=1)
+    assert "odd.csv:1:1: no column is called email" in said
