@@ -27,6 +27,7 @@ from sequencer.operations.outcomes import REFUSED_AGAIN, Trouble, trouble_of
 from sequencer.operations.queue import Queue, let_wait, look, whose_turn
 from sequencer.operations.restored import look_back
 from sequencer.operations.send import Office, Sent, send
+from sequencer.operations.variants import keep_splits
 from sequencer.store import agenda
 from sequencer.workspace.config import Mailbox
 
@@ -328,6 +329,7 @@ async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -
     room = 1 if "smtp" in station.failures else TOGETHER
     turns = await whose_turn(live, queue, step.ready, room, now, more=step.more)
     if turns.going and station.lines is not None:
+        await keep_splits(live, now)
         lost: list[ConnectionLost] = []
 
         async def fresh() -> bool:

@@ -16,6 +16,7 @@ from sequencer.mail.addresses import BadAddress, wire_address
 from sequencer.mail.compose import Letter, Unwritable, compose
 from sequencer.mail.ids import make_message_id, unsubscribe_token
 from sequencer.mail.threads import follow_up_subject, follow_up_thread, new_thread, thread_topic
+from sequencer.store.trials import trial_of
 from sequencer.workspace.config import Config, Mailbox
 from sequencer.workspace.templates import BrokenTemplate, Rendered, Templates, Unfilled, render, variables_for
 
@@ -37,6 +38,12 @@ class Prepared:
     thread: Thread
     definition: str
     words: str = ""  # the version of the template
+
+    @property
+    def trial(self) -> str:
+        """The name of the trial that its variant was dealt in, where there were several."""
+        several = len(self.action.email.variants) > 1
+        return trial_of(self.enrollment.sequence, self.action.step) if several else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.model import Enrollment, Sequence
+from sequencer.core.variants import Splits
 from sequencer.inbox.phrases import Phrases
 from sequencer.operations.opinion import Circuit
 from sequencer.operations.phrases import made_ready
@@ -34,6 +36,10 @@ class Live:
     mistakes: tuple[Problem, ...] = ()
     waits: bool = False
     release: int = 0
+    splits: Splits = field(default_factory=dict, repr=False)  # those that adapt, see operations/variants.py
+    split_for: Workspace | None = field(default=None, repr=False)
+    split_at: datetime | None = field(default=None, repr=False)
+    splitting: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     _earlier: dict[tuple[str, str], Sequence | None] = field(default_factory=dict, repr=False)
     _applied: dict[tuple[str, str], datetime | None] = field(default_factory=dict, repr=False)
 

@@ -195,6 +195,7 @@ async def _compose(run: _Run, ready: Sequence[Ready]) -> list[_Letter]:
                 nonce=secrets.token_hex(6),
                 now=now,
                 definition=_live_version(live, item.enrollment),
+                splits=live.splits,
                 extra=run.said.get(item.enrollment.id),
             )
         except Exception as error:  # one message that cannot be written never stops the others
@@ -381,6 +382,7 @@ def _new_attempt(letter: Prepared, now: datetime) -> NewAttempt:
         variant=letter.variant,
         template=letter.variant,
         template_version=letter.words,
+        trial=letter.trial,
     )
 
 
