@@ -30,7 +30,11 @@ def simulate(
     ] = "",
     reply: Annotated[
         list[str] | None,
-        typer.Option("--reply", metavar='"STEP+2d KIND"', help="They answer so long after a step; may be repeated."),
+        typer.Option(
+            "--reply",
+            metavar='"STEP+2d KIND"',
+            help="They answer so long after a step: a kind, or their words in quotes, or both; may be repeated.",
+        ),
     ] = None,
     until: Annotated[str, typer.Option("--until", metavar="DATE", help="Look no further than this day.")] = "",
     sets: Sets = None,
@@ -38,13 +42,14 @@ def simulate(
 ) -> None:
     """Show the time line of a sequence, by the very rules that the daemon follows."""
     from sequencer.operations import foresight
+    from sequencer.operations.answers import parse_reply
     from sequencer.operations.explain import zone_for
     from sequencer.operations.record import Refusal
 
     workspace, plan, subject, _ = subject_of(ctx, sequence, contact, sets)
     begins = foresight.parse_start(start, subject.contact) if start else now()
     ends = foresight.parse_start(until, subject.contact) if until else None
-    replies = [foresight.parse_reply(text, plan) for text in reply or []]
+    replies = [parse_reply(text, plan) for text in reply or []]
     for parsed in (begins, ends, *replies):
         if isinstance(parsed, Refusal):
             wrong_use(parsed.reason)
@@ -63,6 +68,8 @@ def simulate(
     rows += [(instant(line.at, zone), line.step, line.action.replace("_", " "), _what(line, zone)) for line in seen]
     for text in columns(rows):
         say("\n".join(paragraph(text, "", " " * 24)))
+    for answer in foresight.never_heard(scripted, seen):
+        say(f"\nThe answer to {answer.step} never comes: {answer.step} does not happen.")
 
 
 def _what(line: Foreseen, zone: ZoneInfo) -> str:

@@ -99,7 +99,7 @@ def _read_rest(answer: Answer, rest: str, plan: Plan, example: str) -> Answer | 
         return replace(answer, kind=kind, words=more if words is None else words)
     hint = did_you_mean(kind, {*HUMAN_KINDS, *plan.labels}) if " " in more or not more else did_you_mean(kind, KINDS)
     if not more or hint.startswith("did you mean") or _quoted(more) is not None:
-        words_too = "" if more else f"; or put their words in quotes: “{answer.step}+2d '{first} …'”"
+        words_too = "" if more else f" Their own words stand in quotes: “{answer.step}+2d '{first} …'”"
         return Refusal(f"“{first}” is no kind of reply; {hint}{words_too}")
     return replace(answer, words=rest)
 

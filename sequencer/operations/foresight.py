@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -24,26 +23,21 @@ from sequencer.core.model import (
     Enrollment,
     Fields,
     FieldValue,
-    Task,
     When,
 )
 from sequencer.core.model import Sequence as Plan
-from sequencer.core.react import HUMAN_KINDS, Heard
-from sequencer.core.when import PhraseError, parse_span
 from sequencer.mail.threads import new_thread
 from sequencer.operations.enrollments import choose_mailbox
 from sequencer.operations.explain import iso, zone_for
 from sequencer.operations.letters import Prepared, Unready, choose_variant, has_had, prepare
 from sequencer.operations.live import Live
+from sequencer.operations.playing import SAMPLE_WORDS, Person, play
 from sequencer.operations.quoting import said_by
 from sequencer.operations.record import Refusal
-from sequencer.operations.values import parse_date
 from sequencer.store import contacts, enrollments
-from sequencer.workspace.calendars import calendar_for
 from sequencer.workspace.config import Mailbox
-from sequencer.workspace.simulate import Assumptions, Row, Said, ScriptedReply, simulate
-from sequencer.workspace.source import did_you_mean
-from sequencer.workspace.templates import THEY_SAID, Rendered, Unfilled, render, variables_for
+from sequencer.workspace.rehearsals import Answer
+from sequencer.workspace.templates import THEY_SAID
 from sequencer.workspace.workspace import Workspace
 
 SAMPLE_FIELDS: Final[Mapping[str, FieldValue]] = {
@@ -54,15 +48,8 @@ SAMPLE_FIELDS: Final[Mapping[str, FieldValue]] = {
     "phone": "+1 406 555 0100",
     "rating": "A",
 }
-SAMPLE_WORDS: Final = "Sounds good, but what would it cost?"
-"""What a made-up contact has answered."""
-
 MORNING: Final = time(9)
 """When somebody enters a sequence on a day that is named without a time, in their own zone."""
-
-_REPLY: Final = re.compile(
-    r"(?P<step>[^+\s]+)\s*\+\s*(?P<delay>\d+\s*[a-z]+(?: days?)?)\s+(?P<rest>\S.*)", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,96 +282,22 @@ def time_line(
     plan: Plan,
     subject: Subject,
     start: datetime,
-    replies: Sequence[ScriptedReply] = (),
+    answers: Sequence[Answer] = (),
     until: datetime | None = None,
 ) -> list[Foreseen]:
-    """What happens with somebody who enters at `start` and answers as scripted, by the real `decide`."""
-    config = workspace.config
-    rows, _ = simulate(
-        plan,
-        subject.contact,
-        calendar_for(subject.contact, plan, subject.mailbox),
-        start,
-        fields=subject.fields,
-        replies=replies,
-        assumptions=Assumptions(min_gap=config.contacts.min_gap, spread=config.spread, until=until),
-    )
-    variables = variables_for(
-        subject.contact,
-        subject.fields or {},
-        subject.mailbox,
-        config.company,
-        unsubscribe="mailto:",
-        extra={THEY_SAID: subject.said or (SAMPLE_WORDS if replies else "")},
-    )
-    root = ""
-    seen: list[Foreseen] = []
-    for row in rows:
-        line, root = _foreseen(workspace, plan, row, variables, root)
-        seen.append(line)
-    return seen
+    """What happens with somebody who enters at `start` and answers so, by the real `decide` and the real reader."""
+    person = Person(subject.contact, subject.mailbox, subject.fields or {}, subject.said)
+    played = play(workspace, plan, person, start, answers, spread=workspace.config.spread, until=until)
+    return [
+        Foreseen(row.at, row.step, row.action, about, row.detail, row.reason)
+        for row, about in zip(played.rows, played.subjects, strict=True)
+    ]
 
 
-def _foreseen(
-    workspace: Workspace, plan: Plan, row: Row, variables: Mapping[str, object], root: str
-) -> tuple[Foreseen, str]:
-    """The line, and the subject of the thread from here on."""
-    if row.action not in ("email", "back_off"):
-        return Foreseen(row.at, row.step, row.action, "", row.detail, row.reason), root
-    rendered = render(workspace.templates, row.detail, variables)
-    subject, reason = "", row.reason
-    match rendered:
-        case Rendered():
-            subject = rendered.subject
-        case Unfilled():
-            template = workspace.templates.get(row.detail)
-            subject = template.subject if template is not None else ""
-            reason = f"held: {row.detail} needs {', '.join(rendered.variables)}"
-        case _:
-            reason = f"held: {rendered.message}"
-    if root and _continues(plan, row.step):
-        return Foreseen(row.at, row.step, row.action, f"Re: {root}", row.detail, reason), root
-    return Foreseen(row.at, row.step, row.action, subject, row.detail, reason), subject
-
-
-def _continues(plan: Plan, step_id: str) -> bool:
-    for _, each, email, _only_if in emails_of(plan):
-        if each == step_id:
-            return email.thread == "reply"
-    return False
-
-
-def parse_reply(text: str, plan: Plan) -> ScriptedReply | Refusal:
-    """`STEP+2d interested`, `STEP+3 hours not_now 2027-01-15`, or one of the sequence's own labels."""
-    found = _REPLY.fullmatch(text.strip())
-    if found is None:
-        return Refusal(f"“{text}” is no reply: write it as in --reply “thanks+2d interested”")
-    step, rest = found["step"], found["rest"].split()
-    known = [each for each, do in _touches(plan)]
-    if step not in known:
-        return Refusal(f"{plan.name} has no touch “{step}” to reply to; {did_you_mean(step, known)}")
-    try:
-        delay = parse_span(found["delay"])
-    except PhraseError as error:
-        return Refusal(f"“{found['delay']}” is no length of time: {error.hint}")
-    kind = rest[0].lower()
-    named = parse_date(rest[1], "day first") if len(rest) > 1 else None
-    if len(rest) > 2 or (len(rest) == 2 and named is None):
-        return Refusal(f"“{' '.join(rest[1:])}” is no date: write it as in “{step}+2d not_now 2027-01-15”")
-    if kind in plan.labels:
-        heard = Heard("reply", kind, named, rest[1] if named else "")
-    elif kind in HUMAN_KINDS:
-        heard = Heard(kind, "", named, rest[1] if named else "")
-    else:
-        return Refusal(f"“{kind}” is no kind of reply; {did_you_mean(kind, [*HUMAN_KINDS, *plan.labels])}")
-    return ScriptedReply(step, delay, Said(heard))
-
-
-def _touches(plan: Plan) -> Iterator[tuple[str, Email | Task]]:
-    for steps in plan.lines.values():
-        yield from ((step.id, step.do) for step in steps if isinstance(step.do, Email | Task))
-    if plan.back_off is not None:
-        yield BACK_OFF, plan.back_off.email
+def never_heard(answers: Sequence[Answer], seen: Sequence[Foreseen]) -> list[Answer]:
+    """The answers to touches that do not happen: they never come."""
+    touched = {line.step for line in seen if line.action in ("email", "task", "text", BACK_OFF)}
+    return [answer for answer in answers if answer.step not in touched]
 
 
 def parse_start(text: str, contact: Contact) -> datetime | Refusal:

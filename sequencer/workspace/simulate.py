@@ -16,6 +16,7 @@ from sequencer.core.model import BACK_OFF, Contact, Enrollment, Fields, Sequence
 from sequencer.core.react import HUMAN_KINDS, Heard, away_until, noticed, react
 from sequencer.core.shifts import Cause, Shift, shifted, wished
 from sequencer.core.timing import Calendar, add_span
+from sequencer.workspace.source import shown
 
 MOST_ACTIONS: Final = 500
 """A plan that goes on for ever (a loop with waits) is cut here."""
@@ -340,7 +341,8 @@ def _hear(play: Play, reply: ScriptedReply) -> None:
     heard, here = said.heard, play.enrollment.position.step
     human = heard.kind in HUMAN_KINDS
     reactions = _reactions(play, said)
-    what = f"{'they reply' if human else 'a notice comes'}: {heard.label or heard.kind}"
+    words = f" “{shown(said.words)}”" if said.words else ""
+    what = f"{'they reply' if human else 'a notice comes'}{words}: {heard.label or heard.kind}"
     why = "; ".join(part for part in (what, said.note) if part)
     for event in reactions:
         action, detail = _name_of(event)

@@ -11,13 +11,13 @@ import pytest
 
 from sequencer.core.model import Sequence as Plan
 from sequencer.core.model import Span, Unit
-from sequencer.core.react import Heard
 from sequencer.operations import foresight
+from sequencer.operations.answers import parse_reply
 from sequencer.operations.enrollments import Terms
-from sequencer.operations.foresight import Foreseen, Subject, parse_reply, parse_start
+from sequencer.operations.foresight import Foreseen, Subject, parse_start
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal
-from sequencer.workspace.simulate import Said, ScriptedReply
+from sequencer.workspace.rehearsals import Answer
 from sequencer.workspace.workspace import Workspace, load
 from tests.operations.shop import MONDAY, add, entered, mailed, write_shop
 
@@ -143,7 +143,7 @@ def test_the_time_line_of_somebody_who_stays_silent(shop: Workspace) -> None:
 def test_the_time_line_of_somebody_who_answers(shop: Workspace) -> None:
     plan, subject = anybody(shop)
     reply = parse_reply("thanks+2d not_interested", plan)
-    assert isinstance(reply, ScriptedReply)
+    assert isinstance(reply, Answer)
     seen = foresight.time_line(shop, plan, subject, MONDAY, [reply])
     assert actions(seen) == [("thanks", "email", "Your quote"), ("call", "move_to", "")]
     assert seen[-1].detail == "keep"
@@ -154,22 +154,23 @@ async def test_a_mail_that_could_not_be_written_says_so(live: Live) -> None:
     await add(live, ANNA, first_name="")
     subject = await somebody(live)
     seen = foresight.time_line(live.workspace, live.workspace.sequences["quote"], subject, MONDAY)
-    assert seen[0].reason == "held: thanks needs first_name"
+    assert [(line.step, line.action) for line in seen] == [("thanks", "held")]
+    assert seen[0].reason == "the template thanks needs first_name"
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("thanks+2d interested", ScriptedReply("thanks", Span(2, Unit.DAYS), Said(Heard("interested")))),
-        ("thanks + 3 hours REPLY", ScriptedReply("thanks", Span(3, Unit.HOURS), Said(Heard("reply")))),
-        ("back_off+1 business day reply", ScriptedReply("back_off", Span(1, Unit.BUSINESS_DAYS), Said(Heard("reply")))),
+        ("thanks+2d interested", Answer("thanks", Span(2, Unit.DAYS), kind="interested")),
+        ("thanks + 3 hours REPLY", Answer("thanks", Span(3, Unit.HOURS), kind="reply")),
+        ("back_off+1 business day reply", Answer("back_off", Span(1, Unit.BUSINESS_DAYS), kind="reply")),
         (
             "call+1w not_now 2027-01-15",
-            ScriptedReply("call", Span(1, Unit.WEEKS), Said(Heard("not_now", "", date(2027, 1, 15), "2027-01-15"))),
+            Answer("call", Span(1, Unit.WEEKS), "", "not_now", date(2027, 1, 15), "2027-01-15"),
         ),
     ],
 )
-def test_scripted_replies(shop: Workspace, text: str, expected: ScriptedReply) -> None:
+def test_scripted_replies(shop: Workspace, text: str, expected: Answer) -> None:
     assert parse_reply(text, shop.sequences["quote"]) == expected
 
 
@@ -177,16 +178,18 @@ def test_scripted_replies(shop: Workspace, text: str, expected: ScriptedReply) -
     ("text", "words"),
     [
         ("interested", "write it as in"),
-        ("thank+2d interested", "did you mean thanks?"),
+        ("thank+2d interested", "did you mean `thanks`?"),
         ("thanks+2 fortnights interested", "fortnights"),
-        ("thanks+2d intersted", "did you mean interested?"),
-        ("thanks+2d not_now soon", "“soon” is no date"),
+        ("thanks+2d intersted", "did you mean `interested`?"),
+        ("thanks+2d intersted 'in it'", "did you mean interested?"),
+        ("thanks+2d", "write it as in"),
+        ("thanks+2d ''", "the words of the reply are empty"),
     ],
 )
 def test_what_is_no_reply(shop: Workspace, text: str, words: str) -> None:
     refused = parse_reply(text, shop.sequences["quote"])
     assert isinstance(refused, Refusal)
-    assert words in refused.reason
+    assert words in refused.reason.replace("`", "")
 
 
 def test_starts(shop: Workspace) -> None:

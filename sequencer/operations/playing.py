@@ -1,0 +1,195 @@
+"""A sequence played for one person: what happens when, with the words they would get and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from sequencer.core.model import BACK_OFF, Contact, Email, Enrollment, Fields, Span
+from sequencer.core.model import Sequence as Plan
+from sequencer.core.react import HUMAN_KINDS
+from sequencer.operations.answers import Scene, hear
+from sequencer.operations.phrases import made_ready
+from sequencer.workspace.calendars import calendar_for
+from sequencer.workspace.config import Mailbox
+from sequencer.workspace.rehearsals import Answer
+from sequencer.workspace.simulate import Assumptions, Row, Said, ScriptedReply, simulate
+from sequencer.workspace.templates import THEY_SAID, BrokenTemplate, Rendered, Unfilled, render, variables_for
+from sequencer.workspace.workspace import Workspace
+
+SAMPLE_WORDS: Final = "Sounds good, but what would it cost?"
+"""What somebody has answered of whom nothing more is known."""
+
+MAILS: Final = ("email", BACK_OFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom a sequence is played for, from which mailbox; `said` is what they wrote last, before it begins."""
+
+    contact: Contact
+    mailbox: Mailbox
+    fields: Fields = field(default_factory=dict)
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An answer that came: `row` is the number of the first row behind it."""
+
+    at: datetime
+    row: int
+    answer: Answer
+    said: Said
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What happened. `subjects`, `letters` and `said` (what they had written last) go with the rows; `unheard` are the
+    answers to what never happened."""
+
+    rows: tuple[Row, ...]
+    enrollment: Enrollment
+    subjects: tuple[str, ...]
+    letters: tuple[Rendered | None, ...]
+    said: tuple[str, ...]
+    arrived: tuple[Arrived, ...]
+    unheard: tuple[Answer, ...]
+
+
+@dataclass
+class _Stage:
+    workspace: Workspace
+    plan: Plan
+    person: Person
+    scene: Scene
+    said: str
+    written: list[Rendered] = field(default_factory=list)
+    arrived: list[Arrived] = field(default_factory=list)
+
+    def write(self, template: str) -> str:
+        """Writes the next mail; says why not, where it cannot be written."""
+        match render(self.workspace.templates, template, variables_of(self.workspace, self.person, self.said)):
+            case Rendered() as rendered:
+                self.written.append(rendered)
+                return ""
+            case Unfilled() as unfilled:
+                return f"the template {unfilled.template} needs {_listed(unfilled.variables)}"
+            case BrokenTemplate() as broken:
+                return f"the template {broken.template} cannot be rendered: {broken.message}"
+
+    def hear(self, answer: Answer, at: datetime, rows: Sequence[Row]) -> Said:
+        """What an answer means that comes now."""
+        subjects = [each for each in subjects_of(self.plan, rows, self.written) if each]
+        said = hear(self.scene, answer, at, subjects[-1] if subjects else "")
+        if _is_human(said):
+            self.said = answer.words or SAMPLE_WORDS
+        self.arrived.append(Arrived(at, len(rows), answer, said))
+        return said
+
+
+def play(
+    workspace: Workspace,
+    plan: Plan,
+    person: Person,
+    start: datetime,
+    answers: Sequence[Answer] = (),
+    *,
+    spread: timedelta | None = None,
+    until: datetime | None = None,
+    task_takes: Span | None = None,
+    tasks: Mapping[str, Span | None] | None = None,
+) -> Played:
+    """What happens with somebody who enters at `start` (UTC) and answers so, by the real `decide` and the real reader.
+
+    What cannot be written for them holds them. `tasks` tells by step how long the rep takes, None for never.
+    """
+    phrases = made_ready(workspace.phrases)
+    scene = Scene(plan, person.contact, person.mailbox.from_address, phrases)
+    stage = _Stage(workspace, plan, person, scene, person.said)
+    rows, enrollment = simulate(
+        plan,
+        person.contact,
+        calendar_for(person.contact, plan, person.mailbox),
+        start,
+        fields=person.fields,
+        replies=[ScriptedReply(answer.step, answer.delay, partial(stage.hear, answer)) for answer in answers],
+        assumptions=Assumptions(
+            min_gap=workspace.config.contacts.min_gap,
+            spread=spread,
+            task_takes=task_takes,
+            until=until,
+            tasks=tasks or {},
+            amiss=stage.write,
+        ),
+    )
+    letters = iter(stage.written)
+    heard = [arrived.answer for arrived in stage.arrived]
+    return Played(
+        rows,
+        enrollment,
+        tuple(subjects_of(plan, rows, stage.written)),
+        tuple(next(letters) if row.action in MAILS else None for row in rows),
+        tuple(_said_before(number, person, stage.arrived) for number in range(len(rows))),
+        tuple(stage.arrived),
+        tuple(answer for answer in answers if answer not in heard),
+    )
+
+
+def _said_before(row: int, person: Person, arrived: Sequence[Arrived]) -> str:
+    words = [each.answer.words or SAMPLE_WORDS for each in arrived if each.row <= row and _is_human(each.said)]
+    return words[-1] if words else person.said
+
+
+def _is_human(said: Said) -> bool:
+    return said.heard.kind in HUMAN_KINDS
+
+
+def variables_of(workspace: Workspace, person: Person, said: str) -> Mapping[str, object]:
+    """What a template may say about this person, whose latest words are these."""
+    return variables_for(
+        person.contact,
+        person.fields,
+        person.mailbox,
+        workspace.config.company,
+        unsubscribe="mailto:",
+        extra={THEY_SAID: said},
+    )
+
+
+def subjects_of(plan: Plan, rows: Sequence[Row], written: Sequence[Rendered]) -> list[str]:
+    """The subject of each row, "" where there is none: an answer in the thread has that of the thread's first mail."""
+    root, subjects = "", []
+    letters = iter(written)
+    for row in rows:
+        if row.action not in MAILS:
+            subjects.append("")
+            continue
+        own = next(letters).subject
+        if root and _continues(plan, row.step):
+            subjects.append(f"Re: {root}")
+        else:
+            root = own
+            subjects.append(own)
+    return subjects
+
+
+def _continues(plan: Plan, step: str) -> bool:
+    email = email_of(plan, step)
+    return email is not None and email.thread == "reply"
+
+
+def email_of(plan: Plan, step: str) -> Email | None:
+    """The e-mail of a step, or of the back-off; None for a step that is none."""
+    if step == BACK_OFF:
+        return plan.back_off.email if plan.back_off is not None else None
+    found = plan.find(step)
+    do = plan.lines[found[0]][found[1]].do if found is not None else None
+    return do if isinstance(do, Email) else None
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"
