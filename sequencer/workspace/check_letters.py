@@ -8,6 +8,7 @@ from typing import Final
 
 from sequencer.core.model import BACK_OFF, MAIN_LINE, Email, Sequence
 from sequencer.workspace.check_flow import Edges, flow_of, reached
+from sequencer.workspace.check_names import variant_place
 from sequencer.workspace.draft import Draft
 from sequencer.workspace.sequences import SequenceDraft
 from sequencer.workspace.source import Mark, Problem, Route
@@ -91,11 +92,11 @@ def _subjects(draft: Draft, each: SequenceDraft, sequence: Sequence) -> Iterator
             template = draft.templates.get(name)
             if template is None or step_id not in opening:
                 continue
-            place = (*route, index) if (*route, index) in each.document.values else route
+            place, key = variant_place(each, route, index, name)
             if not template.subject.strip():
                 message = f"`{name}` has no subject, and {step_id} may open a thread"
                 hint = f"add `subject: …` to templates/{name}.md"
-                yield each.document.problem(place, "subject-missing", message, hint)
+                yield each.document.problem(place, "subject-missing", message, hint, key=key)
             elif pretends_to_answer(template.subject):
                 message = f"{step_id} of {sequence.name} opens a thread, and its subject pretends to be an answer"
                 hint = "the law forbids it (CAN-SPAM): take the `Re:` off"

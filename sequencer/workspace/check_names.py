@@ -73,7 +73,7 @@ def _mailboxes(draft: Draft, each: SequenceDraft, names: Iterable[str]) -> Itera
 def _templates(draft: Draft, each: SequenceDraft, route: Route, email: Email) -> Iterator[Problem]:
     known = draft.templates
     for index, name in enumerate(email.variants):
-        place = _item(each, route, index)
+        place, key = variant_place(each, route, index, name)
         if name in email.variants[:index]:
             message = f"the variant `{shown(name)}` stands here twice"
             yield each.document.problem(place, "duplicate-variant", message, "delete one of them")
@@ -81,12 +81,18 @@ def _templates(draft: Draft, each: SequenceDraft, route: Route, email: Email) ->
             if name == FOOTER:
                 message, hint = "footer.md is not a template: it ends every message", "name another one"
             elif name.removesuffix(".md") in known:
-                message, hint = f"there is no template `{shown(name)}`", f"did you mean {name.removesuffix('.md')}?"
+                message, hint = f"there is no template `{shown(name)}`", f"did you mean `{name.removesuffix('.md')}`?"
             else:
                 message = f"there is no template `{shown(name)}`"
                 hint = did_you_mean(name, known.names())
                 hint = hint if hint.startswith("did") else f"write templates/{shown(name)}.md"
-            yield each.document.problem(place, "unknown-template", message, hint)
+            yield each.document.problem(place, "unknown-template", message, hint, key=key)
+
+
+def variant_place(each: SequenceDraft, route: Route, index: int, name: str) -> tuple[Route, bool]:
+    """Where one variant of an e-mail stands, and whether it is a key there, with its share."""
+    here = (*route, name)
+    return (here, True) if here in each.document.keys else (_item(each, route, index), False)
 
 
 def _item(each: SequenceDraft, route: Route, index: int) -> Route:
@@ -146,7 +152,7 @@ def _of_unfinished(draft: Draft, each: SequenceDraft) -> Iterator[Problem]:
     for route, value in entries:
         is_step = len(route) > 1 and isinstance(route[-2], int)
         if route[-1] == "email" and (is_step or route == ("back_off", "email")):
-            names = tuple(_texts(value))
+            names = tuple(value if isinstance(value, dict) else _texts(value))
             yield from _templates(draft, each, route, Email(names)) if names else ()
         elif not isinstance(value, str):
             continue

@@ -22,6 +22,7 @@ from sequencer.workspace.shapes import (
     refuse,
     word_of,
 )
+from sequencer.workspace.template_choice import EmailTemplates
 
 STEP_ACTIONS: Final = ("email", "task", "go_to", "move_to", "stop")
 REACTIONS: Final = ("pause", "stop", "suppress", "continue", "snooze", "go_to", "move_to")
@@ -87,9 +88,9 @@ class StepFile(Strict):
     step: StepId = Field(
         description="The id of the step, unique in the file. Never change it once people are on the way."
     )
-    email: OneOrMore | None = Field(
+    email: EmailTemplates | None = Field(
         None,
-        description="The template to send, without .md; or a list of variants, whose split adapts to replies.",
+        description="The template to send, without .md; a list of variants, whose split adapts; or {a: 70%, b: 30%}, fixed.",
     )
     task: str | None = Field(
         None,
@@ -151,7 +152,7 @@ class BackOffFile(Strict):
     """The one message that asks whether to stop, once the steps are used up and silence has lasted."""
 
     after: Silence = Field(description="How long the silence lasts before it is asked, for example 10 days of silence.")
-    email: OneOrMore = Field(description="The template of the message, or a list of variants.")
+    email: EmailTemplates = Field(description="The template of the message, or a list of variants.")
     thread: Literal["reply", "new"] = Field(
         "reply", description="reply (the default) answers in the same thread; new starts another one."
     )

@@ -220,7 +220,7 @@ def _lines(shape: SequenceFile, document: Document) -> tuple[dict[str, tuple[Ste
 
 def _action(step: StepFile) -> StepAction:
     if step.email is not None:
-        return Email(step.email, step.thread or "reply")
+        return Email(step.email.names, step.thread or "reply", step.email.percent)
     if step.task is not None:
         return Task(step.task, step.note)
     if step.go_to is not None:
@@ -240,7 +240,8 @@ def _ending(file: EndingFile) -> Ending:
 
 
 def _back_off(file: BackOffFile) -> BackOff:
-    return BackOff(file.after, Email(file.email, file.thread), _ending(file.then) if file.then is not None else None)
+    email = Email(file.email.names, file.thread, file.email.percent)
+    return BackOff(file.after, email, _ending(file.then) if file.then is not None else None)
 
 
 def _reaction(file: ReactionFile) -> Reaction:
