@@ -90,7 +90,7 @@ class StepFile(Strict):
     )
     email: EmailTemplates | None = Field(
         None,
-        description="The template to send, without .md; a list of variants, whose split adapts; or {a: 70%, b: 30%}, fixed.",
+        description="The template to send, without .md; a list of variants; or {a: 70%, b: 30%}, a split fixed by hand.",
     )
     task: str | None = Field(
         None,
