@@ -90,7 +90,7 @@ class StepFile(Strict):
     )
     email: EmailTemplates | None = Field(
         None,
-        description="The template to send, without .md; a list of variants; or {a: 70%, b: 30%}, a split fixed by hand.",
+        description="The template to send, without .md; a list of variants; or {a: 70%, b: 30%}, a fixed split.",
     )
     task: str | None = Field(
         None,
