@@ -4,7 +4,7 @@
 output put where the page had another one, and docs/pictures/ drawn anew (half a minute; see tools/pages/play.py).
 
 The tables of keys in docs/ come from the models that read the files, between `<!-- keys: Model -->` and
-`<!-- end -->`; docs/sequence.schema.json comes from the same models; the packaged starter is a copy of the top-level
+`<!-- end -->`; docs/*.schema.json come from the same models; the packaged starter is a copy of the top-level
 workspace; the state diagram of docs/architecture.md is drawn from the state table.
 """
 
@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo  # noqa: E402
 
 from sequencer.core.diagram import mermaid  # noqa: E402
 from sequencer.workspace import config_schema, sequence_schema, templates  # noqa: E402
-from sequencer.workspace.schema import schema_text  # noqa: E402
+from sequencer.workspace.schema import write_schemas  # noqa: E402
 from sequencer.workspace.starter import packaged, refresh  # noqa: E402
 
 MODELS: Final[dict[str, type[BaseModel]]] = {
@@ -50,7 +50,6 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
 DIAGRAM: Final = re.compile(r"(<!-- state diagram -->\n).*?(<!-- /state diagram -->)", re.DOTALL)
 TABLE: Final = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 PAGES: Final = ("architecture.md", "sequences.md", "configuration.md", "templates.md")
-SCHEMA: Final = REPOSITORY / "docs" / "sequence.schema.json"
 
 
 def key_table(model: type[BaseModel]) -> str:
@@ -82,9 +81,8 @@ def main(words: list[str]) -> int:
         if with_tables(text) != text:
             path.write_text(with_tables(text), "utf-8")
             print(f"docs/{page}")
-    if not SCHEMA.exists() or SCHEMA.read_text("utf-8") != schema_text():
-        SCHEMA.write_text(schema_text(), "utf-8")
-        print("docs/sequence.schema.json")
+    for path in write_schemas(REPOSITORY):
+        print(path.as_posix())
     for changed in refresh(REPOSITORY, packaged()):
         print(f"sequencer/workspace/starter/{changed.as_posix()}")
     return 0

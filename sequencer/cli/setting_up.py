@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -141,11 +140,33 @@ async def _try_connections(folder: Path, *, quiet: bool) -> list[Problem]:
     return problems
 
 
-def schema() -> None:
-    """Print the JSON Schema of sequences/*.yaml, for editors."""
-    from sequencer.workspace.schema import sequence_schema
+def schema(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Of what: sequence or config.")] = "sequence",
+    write: Annotated[
+        bool, typer.Option("--write", help="Bring the schema files of the workspace up to date instead.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of a file, with which an editor completes, explains and checks it."""
+    from sequencer.workspace.schema import SCHEMAS, schema_text, write_schemas
+    from sequencer.workspace.source import did_you_mean
 
-    typer.echo(json.dumps(sequence_schema(), indent=2, ensure_ascii=False))
+    if name not in SCHEMAS:
+        wrong_use(f"there is no schema of `{name}`: {did_you_mean(name, SCHEMAS)}")
+    if not write:
+        typer.echo(schema_text(name), nl=False)
+        return
+    folder = folder_of(ctx)
+    if not (folder / "config.yaml").is_file():
+        problem_found("There is no config.yaml here: schemas are written into a workspace. `sequencer init` makes one.")
+    try:
+        written = write_schemas(folder)
+    except OSError as error:
+        problem_found(f"cannot write into {folder / 'docs'}: {error.strerror}")
+    for path in written:
+        say(f"{path.as_posix()} is up to date now.")
+    if not written:
+        say("Every schema was up to date.")
 
 
 def upgrade(ctx: typer.Context) -> None:

@@ -107,6 +107,11 @@ _REPHRASINGS: Final = (  # what people write instead, and the phrase that says i
     (r"(.+) (?:since|from) (.+)", r"\1 after \2"),
     (r"(?:in|after|wait) (.+)", r"\1"),
 )
+UNIT_WORDS: Final = tuple(_UNITS)
+"""Every word for a unit of time; a dash in it may also be a space."""
+
+NUMBER_WORDS: Final = tuple(_NUMBERS)
+WEEKDAY_WORDS: Final = tuple(_WEEKDAYS)
 _NO_FIELDS: Final = frozenset({"the", "now", "that", "this", "it"})
 _VOCABULARY: Final = tuple(
     ["immediately", "later", "silence", "before", "after", "decision", "business", "working", "noon"]

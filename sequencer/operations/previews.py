@@ -15,7 +15,7 @@ from sequencer.operations.foresight import Letter, Subject, letters, mailbox_of
 from sequencer.operations.record import Refusal
 from sequencer.store.contacts import Incoming
 from sequencer.workspace.config import ContactDefaults, Mailbox
-from sequencer.workspace.source import did_you_mean
+from sequencer.workspace.source import nearest
 from sequencer.workspace.workspace import Workspace
 
 NOBODYS_KEY: Final = b"nobody's key"
@@ -133,5 +133,4 @@ def column_meant(listed: ListPreview, variable: str) -> str:
     columns = [name for name in listed.survey.columns.names if name]
     if variable in columns:
         return ""
-    meant = did_you_mean(variable, columns)
-    return meant.removeprefix("did you mean ").rstrip("?") if meant.startswith("did you mean ") else ""
+    return nearest(variable, columns)

@@ -58,7 +58,7 @@ def _zone_hint(name: str) -> str:
     cities = {zone.rpartition("/")[2].lower(): zone for zone in sorted(zones)}
     city = name.rpartition("/")[2].lower().replace(" ", "_")
     if city in cities:
-        return f"did you mean {cities[city]}?"
+        return f"did you mean `{cities[city]}`?"
     hint = did_you_mean(name, zones)
     return hint if hint.startswith("did you mean") else "write it as in America/Denver or Europe/Berlin"
 
@@ -98,7 +98,7 @@ def _country_hint(code: str) -> str:
     by_name = getattr(holidays, word.title().replace(" ", ""), None) or getattr(holidays, word.upper(), None)
     meant = getattr(by_name, "country", None) or word.upper()
     if isinstance(meant, str) and meant in known:
-        return f"did you mean {meant}?"
+        return f"did you mean `{meant}`?"
     return "write a country by its two letters, as US, or with its state, as US-MT"
 
 

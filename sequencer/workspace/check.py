@@ -10,7 +10,9 @@ from sequencer.workspace.check_fields import field_mistakes
 from sequencer.workspace.check_flow import flow_mistakes
 from sequencer.workspace.check_letters import letter_mistakes
 from sequencer.workspace.check_names import name_mistakes
+from sequencer.workspace.check_rehearsals import rehearsal_mistakes
 from sequencer.workspace.draft import Draft, read_draft
+from sequencer.workspace.schema import schema_mistakes
 from sequencer.workspace.source import Problem
 
 
@@ -25,7 +27,8 @@ def check(
 
     `known_fields` are the names of the fields that contacts in the store have; None when there is no store.
     """
-    return list(mistakes_between(read_draft(folder, environ, secrets_required=secrets_required), known_fields))
+    draft = read_draft(folder, environ, secrets_required=secrets_required)
+    return list(_sorted({*mistakes_between(draft, known_fields), *rehearsal_mistakes(folder, draft)}))
 
 
 def mistakes_between(draft: Draft, known_fields: frozenset[str] | None) -> tuple[Problem, ...]:
@@ -37,5 +40,10 @@ def mistakes_between(draft: Draft, known_fields: frozenset[str] | None) -> tuple
         *flow_mistakes(draft),
         *letter_mistakes(draft),
         *field_mistakes(draft, known_fields),
+        *schema_mistakes(draft.folder),
     }
+    return _sorted(problems)
+
+
+def _sorted(problems: set[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(problems, key=lambda p: (p.file, p.line, p.column, p.severity, p.code, p.message)))

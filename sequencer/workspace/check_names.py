@@ -81,7 +81,7 @@ def _templates(draft: Draft, each: SequenceDraft, route: Route, email: Email) ->
             if name == FOOTER:
                 message, hint = "footer.md is not a template: it ends every message", "name another one"
             elif name.removesuffix(".md") in known:
-                message, hint = f"there is no template `{shown(name)}`", f"did you mean {name.removesuffix('.md')}?"
+                message, hint = f"there is no template `{shown(name)}`", f"did you mean `{name.removesuffix('.md')}`?"
             else:
                 message = f"there is no template `{shown(name)}`"
                 hint = did_you_mean(name, known.names())

@@ -82,7 +82,7 @@ def read_phrase_files(folder: Path) -> tuple[PhraseFiles, list[Problem]]:
 
 def _no_language(name: str) -> tuple[str, str]:
     near = _MEANT.get(name.lower()) or name.lower()[:2]
-    hint = f"did you mean {near}.yaml?" if near in LANGUAGES else "call it en.yaml, de.yaml, fr.yaml …"
+    hint = f"did you mean `{near}.yaml`?" if near in LANGUAGES else "call it en.yaml, de.yaml, fr.yaml …"
     return f"`{shown(name)}` is no language: a file is called by its two letters (ISO 639-1)", hint
 
 

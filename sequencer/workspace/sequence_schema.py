@@ -10,6 +10,7 @@ from pydantic import WithJsonSchema as JsonSchema
 
 from sequencer.core.model import Base, Span, When
 from sequencer.core.when import PhraseError, parse_span, parse_when
+from sequencer.workspace import editor_forms
 from sequencer.workspace.shapes import (
     ConditionPhrase,
     HoursPhrase,
@@ -37,7 +38,7 @@ def read_id(value: object) -> str:
     text = value if isinstance(value, str) else ""
     if not STEP_ID.fullmatch(text) or len(text) > LONGEST_ID:
         plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:LONGEST_ID].strip("-")
-        hint = f"did you mean {plain}?" if plain and plain != text else "for example nine-word"
+        hint = f"did you mean `{plain}`?" if plain and plain != text else "for example nine-word"
         rule = f"an id is made of a-z, 0-9 and single dashes, at most {LONGEST_ID} characters"
         raise refuse("step-id", rule, hint)
     return text
@@ -70,16 +71,14 @@ def _read_silence(value: object) -> When:
     return when
 
 
-StepId = Annotated[str, PlainValidator(read_id), JsonSchema({"type": "string", "pattern": f"^{STEP_ID.pattern}$"})]
+StepId = Annotated[str, PlainValidator(read_id), JsonSchema(editor_forms.STEP_ID)]
 SnoozeLength = Annotated[
     Span | Literal["until they say"],
     PlainValidator(_read_snooze),
-    JsonSchema({"type": "string", "examples": [UNTIL_THEY_SAY, "60 days"]}),
+    JsonSchema(editor_forms.SNOOZE),
 ]
-Silence = Annotated[
-    When, PlainValidator(_read_silence), JsonSchema({"type": "string", "examples": ["10 days of silence"]})
-]
-StopReason = Annotated[str, JsonSchema({"type": ["string", "boolean", "null"]})]
+Silence = Annotated[When, PlainValidator(_read_silence), JsonSchema(editor_forms.SILENCE)]
+StopReason = Annotated[str, JsonSchema(editor_forms.maybe_text())]
 
 
 class StepFile(Strict):
@@ -91,20 +90,34 @@ class StepFile(Strict):
     email: EmailTemplates | None = Field(
         None,
         description="The template to send, without .md; a list of variants; or {a: 70%, b: 30%}, a fixed split.",
+        examples=["quote-thanks", ["quote-story", "quote-three-questions"]],
     )
     task: str | None = Field(
         None,
         description="What the rep does: call, card, visit, text, linkedin or any word. The plan waits for it.",
+        examples=["call", "text", "card"],
         min_length=1,
     )
-    note: str = Field("", description="What the rep should know about the task.")
+    note: str = Field(
+        "",
+        description="What the rep should know about the task.",
+        examples=["Leave a voice message and mention the e-mail."],
+    )
     go_to: str | None = Field(
-        None, description="Go on at a step of this file, or at the start of a branch.", min_length=1
+        None,
+        description="Go on at a step of this file, or at the start of a branch.",
+        examples=["price-objection"],
+        min_length=1,
     )
     move_to: str | None = Field(
-        None, description="Finish here and enroll the contact in another sequence.", min_length=1
+        None,
+        description="Finish here and enroll the contact in another sequence.",
+        examples=["keep-in-touch"],
+        min_length=1,
     )
-    stop: StopReason | None = Field(None, description="Stop here, with a reason that `why` shows.")
+    stop: StopReason | None = Field(
+        None, description="Stop here, with a reason that `why` shows.", examples=["nothing more to say"]
+    )
     when: WhenPhrase | None = Field(
         None, description="When it is due. The first step of a line, and a decision, may leave it out: immediately."
     )
@@ -112,10 +125,14 @@ class StepFile(Strict):
         None, description="A condition on the contact; the step is skipped when it does not hold."
     )
     thread: Literal["reply", "new"] | None = Field(
-        None, description="reply (the default) answers in the same thread; new starts another one."
+        None,
+        description="reply (the default) answers in the same thread; new starts another one.",
+        examples=["reply", "new"],
     )
     expires: SpanPhrase | None = Field(
-        None, description="Skipped, and recorded, when it could not happen within this after its due time."
+        None,
+        description="Skipped, and recorded, when it could not happen within this after its due time.",
+        examples=["5 days", "1 business day"],
     )
 
     @model_validator(mode="after")
@@ -135,8 +152,12 @@ class StepFile(Strict):
 class EndingFile(Strict):
     """What happens at the end: stop, or go on in another sequence."""
 
-    move_to: str | None = Field(None, description="Enroll the contact in this sequence.", min_length=1)
-    stop: StopReason | None = Field(None, description="Stop, with a reason that `why` shows.")
+    move_to: str | None = Field(
+        None, description="Enroll the contact in this sequence.", examples=["keep-in-touch"], min_length=1
+    )
+    stop: StopReason | None = Field(
+        None, description="Stop, with a reason that `why` shows.", examples=["nothing more to say"]
+    )
 
     @model_validator(mode="after")
     def _one(self) -> EndingFile:
@@ -145,38 +166,60 @@ class EndingFile(Strict):
         return self
 
 
-Ending = Annotated[EndingFile, Shorthand(word_of("stop"), {"enum": ["stop"]})]
+Ending = Annotated[EndingFile, Shorthand(word_of("stop"), editor_forms.words("stop"))]
 
 
 class BackOffFile(Strict):
     """The one message that asks whether to stop, once the steps are used up and silence has lasted."""
 
     after: Silence = Field(description="How long the silence lasts before it is asked, for example 10 days of silence.")
-    email: EmailTemplates = Field(description="The template of the message, or a list of variants.")
+    email: EmailTemplates = Field(
+        description="The template of the message, or a list of variants.", examples=["should-i-back-off"]
+    )
     thread: Literal["reply", "new"] = Field(
-        "reply", description="reply (the default) answers in the same thread; new starts another one."
+        "reply",
+        description="reply (the default) answers in the same thread; new starts another one.",
+        examples=["reply", "new"],
     )
     then: Ending | None = Field(
-        None, description="What follows when it stays unanswered: stop, or {move_to: SEQUENCE}. Without it: finally."
+        None,
+        description="What follows when it stays unanswered: stop, or {move_to: SEQUENCE}. Without it: finally.",
+        examples=["stop", {"move_to": "keep-in-touch"}],
     )
 
 
 class ReactionFile(Strict):
     """What a reply does. Exactly one of the actions; `otherwise` and `then` belong to snooze."""
 
-    pause: str | None = Field(None, description="Stop sending and tell the rep, with this reason.")
-    stop: StopReason | None = Field(None, description="Stop for good, with a reason that `why` shows.")
-    suppress: str | None = Field(None, description="Stop, and never mail this address again, for this reason.")
-    continue_: str | None = Field(None, alias="continue", description="Take note and go on with the plan.")
+    pause: str | None = Field(
+        None, description="Stop sending and tell the rep, with this reason.", examples=["they want a price: ring them"]
+    )
+    stop: StopReason | None = Field(
+        None, description="Stop for good, with a reason that `why` shows.", examples=["bought elsewhere"]
+    )
+    suppress: str | None = Field(
+        None,
+        description="Stop, and never mail this address again, for this reason.",
+        examples=["asked to be left alone"],
+    )
+    continue_: str | None = Field(
+        None, alias="continue", description="Take note and go on with the plan.", examples=["no answer to our question"]
+    )
     snooze: SnoozeLength | None = Field(
         None, description="Stay silent: `until they say` takes the date they name, or a length like 60 days."
     )
     otherwise: SpanPhrase | None = Field(
-        None, description="How long to stay silent when they name no date. 60 days when left out."
+        None, description="How long to stay silent when they name no date. 60 days when left out.", examples=["60 days"]
     )
-    then: str | None = Field(None, description="The step or branch that is due when the snooze ends.", min_length=1)
-    go_to: str | None = Field(None, description="Go on at a step of this file or at a branch.", min_length=1)
-    move_to: str | None = Field(None, description="Finish here and enroll in another sequence.", min_length=1)
+    then: str | None = Field(
+        None, description="The step or branch that is due when the snooze ends.", examples=["nine-word"], min_length=1
+    )
+    go_to: str | None = Field(
+        None, description="Go on at a step of this file or at a branch.", examples=["price-objection"], min_length=1
+    )
+    move_to: str | None = Field(
+        None, description="Finish here and enroll in another sequence.", examples=["keep-in-touch"], min_length=1
+    )
 
     def action(self) -> str:
         """The name of the one action."""
@@ -200,16 +243,21 @@ class ReactionFile(Strict):
 
 
 _WORDS: Final = ("pause", "stop", "suppress", "continue")
-Reaction = Annotated[ReactionFile, Shorthand(word_of(*_WORDS), {"enum": list(_WORDS)})]
+Reaction = Annotated[ReactionFile, Shorthand(word_of(*_WORDS), editor_forms.words(*_WORDS))]
 
 
 class SequenceFile(Strict):
     """A named plan: the file sequences/NAME.yaml is the sequence NAME."""
 
-    about: str = Field("", description="What the plan is for, in a sentence.")
+    about: str = Field(
+        "",
+        description="What the plan is for, in a sentence.",
+        examples=["After a quote went out. Polite persistence, then we ask whether to back off."],
+    )
     from_: OneOrMore = Field(
         alias="from",
         description="The mailbox that sends, or a list: a contact stays with the first one used.",
+        examples=["mark", ["mark", "lena"]],
     )
     hours: HoursPhrase | None = Field(
         None, description="When touches may leave, in the contact's own zone; narrows the mailbox's hours."
@@ -217,28 +265,55 @@ class SequenceFile(Strict):
     decision_cycle: SpanPhrase | None = Field(
         None,
         description="How long people usually take to decide; `before decision` and `after decision` count from it.",
+        examples=["32 days", "6 weeks"],
     )
-    alongside: YesNo = Field(False, description="true: it may run beside another active sequence of the same contact.")
+    alongside: YesNo = Field(
+        False, description="true: it may run beside another active sequence of the same contact.", examples=[True]
+    )
     fields: OneOrMore = Field(
         (),
         description="Fields that `enroll --set` gives, beside those of the contacts; `check` then knows their names.",
+        examples=[["their_promise", "next_step"]],
     )
-    steps: tuple[StepFile, ...] = Field(description="The plan, in order: a list of steps.", min_length=1)
+    steps: tuple[StepFile, ...] = Field(
+        description="The plan, in order: a list of steps.",
+        examples=[
+            [
+                {"step": "thanks", "email": "quote-thanks", "when": "1 business day later"},
+                {"step": "call", "task": "call", "when": "3 days later", "only_if": "contact.phone"},
+            ]
+        ],
+        min_length=1,
+    )
     branches: dict[StepId, tuple[StepFile, ...]] = Field(
         default_factory=dict,
         description="Lines that are reached only by go_to; at the end of one the plan goes on where it stood.",
+        examples=[{"price-objection": [{"step": "price-answer", "email": "price-answer", "when": "2 hours later"}]}],
     )
     back_off: BackOffFile | None = Field(
-        None, description="After the steps are used up and silence has lasted: ask once whether to stop."
+        None,
+        description="After the steps are used up and silence has lasted: ask once whether to stop.",
+        examples=[{"after": "10 days of silence", "email": "should-i-back-off", "then": {"move_to": "keep-in-touch"}}],
     )
     labels: dict[str, OneOrMore] = Field(
         default_factory=dict,
         description="Your own reply labels, beside the built-in kinds: the words or phrases that tell them.",
+        examples=[{"price": ["too expensive", "over our budget", "cheaper"]}],
     )
     on_reply: dict[str, Reaction] = Field(
         default_factory=dict,
         description="What each kind of reply does. Every human reply pauses unless it says otherwise.",
+        examples=[
+            {
+                "price": {"go_to": "price-objection"},
+                "not_now": {"snooze": "until they say", "otherwise": "60 days"},
+                "any": "pause",
+            }
+        ],
     )
     finally_: Ending | None = Field(
-        None, alias="finally", description="What follows when the steps are used up without an answer."
+        None,
+        alias="finally",
+        description="What follows when the steps are used up without an answer.",
+        examples=[{"move_to": "keep-in-touch"}, "stop"],
     )

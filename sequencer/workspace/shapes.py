@@ -29,6 +29,7 @@ from sequencer.core.condition import parse_condition
 from sequencer.core.hours import parse_hours
 from sequencer.core.model import Condition, Hours, Span, When
 from sequencer.core.when import PhraseError, parse_span, parse_when
+from sequencer.workspace import editor_forms
 from sequencer.workspace.source import Document, Plain, Problem, Route, did_you_mean, shown
 
 M = TypeVar("M", bound="Strict")
@@ -68,26 +69,22 @@ def _phrase(code: str, what: str, parse: Callable[[str], T]) -> Callable[[object
 WhenPhrase = Annotated[
     When,
     PlainValidator(_phrase("when", "a time phrase", parse_when)),
-    JsonSchema(
-        {"type": "string", "examples": ["5 days later", "1 business day later at 09:30", "3 days before decision"]}
-    ),
+    JsonSchema(editor_forms.WHEN),
 ]
 SpanPhrase = Annotated[
     Span,
     PlainValidator(_phrase("span", "a length of time", parse_span)),
-    JsonSchema({"type": "string", "examples": ["32 days", "1 business day", "90 minutes"]}),
+    JsonSchema(editor_forms.SPAN),
 ]
 HoursPhrase = Annotated[
     Hours,
     PlainValidator(_phrase("hours", "hours", parse_hours)),
-    JsonSchema(
-        {"type": "string", "examples": ["Mon-Fri 08:30-17:00", "Mon-Thu 9:00-12:00 13:00-17:00, Sat 10:00-12:00"]}
-    ),
+    JsonSchema(editor_forms.HOURS),
 ]
 ConditionPhrase = Annotated[
     Condition,
     PlainValidator(_phrase("condition", "a condition", parse_condition)),
-    JsonSchema({"type": "string", "examples": ["contact.phone", 'contact.rating == "A" and contact.phone']}),
+    JsonSchema(editor_forms.CONDITION),
 ]
 
 
@@ -99,7 +96,7 @@ def _yes_or_no(value: object) -> bool:
     return answer
 
 
-YesNo = Annotated[bool, PlainValidator(_yes_or_no), JsonSchema({"type": "boolean"})]
+YesNo = Annotated[bool, PlainValidator(_yes_or_no), JsonSchema(dict(editor_forms.YES_NO))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +129,7 @@ def word_of(*words: str) -> Callable[[str], dict[str, str]]:
     return expand
 
 
-OneOrMore = Annotated[tuple[str, ...], Field(min_length=1), Shorthand(lambda text: (text,), {"type": "string"})]
+OneOrMore = Annotated[tuple[str, ...], Field(min_length=1), Shorthand(lambda text: (text,), editor_forms.text())]
 """One text, or a list of texts."""
 
 

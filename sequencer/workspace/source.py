@@ -98,8 +98,8 @@ def shown(text: str, limit: int = 60) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint for a word that is not known: the nearest one that is, or all of them when they are few."""
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that looks most like this one, or an empty text."""
     names = sorted(set(known))
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if not near:
@@ -108,8 +108,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
             lowered[match]
             for match in difflib.get_close_matches(word.lower().replace("_", "-"), lowered, n=1, cutoff=0.6)
         ]
-    if near:
-        return f"did you mean {near[0]}?"
+    return near[0] if near else ""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint for a word that is not known: the nearest one that is, or all of them when they are few."""
+    names = sorted(set(known))
+    if near := nearest(word, names):
+        return f"did you mean `{near}`?"
     if not names:
         return ""
     listed = ", ".join(names[:12])

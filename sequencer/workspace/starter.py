@@ -11,10 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from sequencer.workspace.schema import schema_text
+from sequencer.workspace.schema import schema_files
 
 PARTS: Final = ("config.yaml", "contacts.example.csv", "sequences", "templates")
-SCHEMA: Final = Path("docs") / "sequence.schema.json"
 _SUFFIXES: Final = (".yaml", ".md", ".csv")
 
 
@@ -44,11 +43,11 @@ def starter_files(folder: Path) -> Iterator[Path]:
 def write_starter(folder: Path) -> list[Path]:
     """Writes the starter workspace into a folder (made if need be) and returns the files written.
 
-    The JSON Schema to which the sequences point their editors goes with it. Nothing is overwritten: raises
+    The JSON Schemas to which the files point their editors go with it. Nothing is overwritten: raises
     AlreadyThere, before writing anything, when a file exists. Raises OSError when the folder cannot be written.
     """
     wanted = {path: (packaged() / path).read_bytes() for path in starter_files(packaged())}
-    wanted[SCHEMA] = schema_text().encode()
+    wanted |= {path: text.encode() for path, text in schema_files().items()}
     existing = [folder / path for path in wanted if (folder / path).exists()]
     if existing:
         raise AlreadyThere(existing)

@@ -47,12 +47,17 @@ class FrontMatter(Strict):
     subject: str | None = Field(
         None,
         description="The subject, with variables. Only a message that never opens a thread may go without.",
+        examples=["Your quote, and one question"],
         min_length=1,
     )
     format: Annotated[Literal["text", "html"], Field()] = Field(
         "html", description="text: plain text alone. html (the default): plain text with a light HTML part."
     )
-    tags: OneOrMore = Field((), description="Words by which you find the template again, and reports group it.")
+    tags: OneOrMore = Field(
+        (),
+        description="Words by which you find the template again, and reports group it.",
+        examples=[["quote", "article"]],
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def test_check_names_the_place_and_the_way_out(shop: Path) -> None:
     path.write_text(path.read_text().replace("email: last", "email: lst", 1))
     said = run("check", code=1)
     assert "sequences/quote.yaml:13:12: " in said
-    assert "did you mean last?" in said
+    assert "did you mean `last`?" in said
     (problem,) = [one for one in data("check", "--json", code=1) if one["severity"] == "error"]
     assert set(problem) == {"file", "line", "column", "severity", "code", "message", "hint"}
     assert (problem["file"], problem["line"], problem["column"]) == ("sequences/quote.yaml", 13, 12)
@@ -89,6 +89,18 @@ def test_schema_is_json(shop: Path) -> None:
     assert json.loads(run("schema"))["$schema"].startswith("https://json-schema.org/")
 
 
+def test_schemas_are_named_and_written_into_the_workspace(shop: Path) -> None:
+    assert "mailboxes" in json.loads(run("schema", "config"))["properties"]
+    assert "did you mean `config`?" in run("schema", "confg", code=2)
+    assert "sequence.schema.json is up to date now" in run("schema", "--write")
+    assert json.loads((shop / "docs" / "config.schema.json").read_text()) == json.loads(run("schema", "config"))
+    assert run("schema", "--write") == "Every schema was up to date.\n"
+    (shop / "docs" / "config.schema.json").write_text("{}")
+    assert "`sequencer schema --write`" in run("check")
+    (shop / "config.yaml").unlink()
+    assert "no config.yaml" in run("schema", "--write", code=1)
+
+
 def test_version(shop: Path) -> None:
     assert run("version") == run("--version")
     assert run("version").startswith("sequencer 0.")
@@ -125,8 +137,8 @@ def test_preview_for_somebody_names_what_is_missing(people: Path) -> None:
 
 
 def test_preview_of_what_is_not_there(shop: Path) -> None:
-    assert "did you mean quote?" in run("preview", "qote", code=2)
-    assert "did you mean thanks?" in run("preview", "quote", "--step", "thank", code=2)
+    assert "did you mean `quote`?" in run("preview", "qote", code=2)
+    assert "did you mean `thanks`?" in run("preview", "quote", "--step", "thank", code=2)
 
 
 def test_simulate_tells_the_time_line(shop: Path) -> None:
@@ -179,7 +191,7 @@ def test_import_of_what_is_not_there_or_no_csv(shop: Path) -> None:
     (shop / "names.csv").write_text("name,city\nAnna,Berlin\n")
     assert "names.csv:1:1: no column is called email" in run("import", "names.csv", code=1)
     (shop / "contacts.csv").write_text(CSV)
-    assert "did you mean quote?" in run("import", "contacts.csv", "--enroll", "qote", code=2)
+    assert "did you mean `quote`?" in run("import", "contacts.csv", "--enroll", "qote", code=2)
 
 
 def test_enroll_says_who_is_new_and_what_is_next(people: Path) -> None:
@@ -227,8 +239,8 @@ def test_what_a_rep_cannot_do(people: Path) -> None:
     assert "say which: --won or --lost" in run("close", ANNA, "--won", "--lost", code=2)
     assert "neither a date nor a length" in run("snooze", ANNA, "--until", "soon", code=2)
     assert "--until" in run("snooze", ANNA, code=2)
-    assert "did you mean price?" in run("branch", ANNA, "--to", "prize", code=1)
-    assert "did you mean keep?" in run("move", ANNA, "--to", "kepp", code=2)
+    assert "did you mean `price`?" in run("branch", ANNA, "--to", "prize", code=1)
+    assert "did you mean `keep`?" in run("move", ANNA, "--to", "kepp", code=2)
     assert "no contact with this address" in run("pause", "nobody@example.com", code=1)
     mixed = outcome("pause", ANNA, "nobody@example.com")
     assert mixed.exit_code == 1

@@ -79,7 +79,7 @@ def test_relabel_as_json(answer: int) -> None:
 
 
 def test_relabel_refuses_what_it_does_not_know(answer: int) -> None:
-    assert "did you mean interested?" in run("relabel", str(answer), "intersted", code=2)
+    assert "did you mean `interested`?" in run("relabel", str(answer), "intersted", code=2)
     assert "no date" in run("relabel", str(answer), "not_now", "--date", "soon", code=2)
     assert "there is no message 999" in run("relabel", "999", "reply", code=1)
 

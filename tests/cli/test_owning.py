@@ -91,7 +91,7 @@ def test_resolve_for_a_mailbox(shop: Path) -> None:
     assert "name the attempts" in run("resolve", "1", "--mailbox", "mark", "--delivered", code=2)
     assert "there is nothing to say about mark" in run("resolve", "--mailbox", "mark", "--delivered", code=1)
     unknown = run("resolve", "--mailbox", "marc", "--delivered", code=2)
-    assert "there is no mailbox marc in config.yaml; did you mean mark?" in unknown
+    assert "there is no mailbox marc in config.yaml; did you mean `mark`?" in unknown
     run("backup", "copy.db")
     run("restore", "copy.db", "--force")
     told = data("resolve", "--mailbox", "mark", "--not-delivered", "--json")

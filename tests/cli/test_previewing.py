@@ -103,7 +103,7 @@ def test_the_worst_case_as_json(people: Path) -> None:
         (("--worst", "--contact", "a@example.com"), "leave out --contact and --csv"),
         (("--worst", "--raw"), "--worst --json has the bytes"),
         (("--csv", "people.csv", "--raw"), "--raw is for one contact"),
-        (("--csv", "people.csv", "--step", "thank"), "did you mean thanks?"),
+        (("--csv", "people.csv", "--step", "thank"), "did you mean `thanks`?"),
         (("--csv", "missing.csv"), "there is no file missing.csv"),
     ],
 )

@@ -266,7 +266,7 @@ async def test_what_cannot_be_reopened_says_why(tmp_path: Path) -> None:
         found = await breakers.reopen(shop.live, ["mark"], shop.clock.instant)
         assert found == [NotStopped("mark", "it has not stopped itself; all is well")]
         assert await breakers.reopen(shop.live, ["marc"], shop.clock.instant) == NoSuchMailbox(
-            "marc", "did you mean mark?"
+            "marc", "did you mean `mark`?"
         )
         shop.smtp.always("greeting", Say("421 4.3.2 going down", then_drop=True))
         await shop.enroll("a@example.com")

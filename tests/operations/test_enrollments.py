@@ -81,10 +81,10 @@ async def test_a_sequence_or_mailbox_that_is_not_there_is_refused_with_the_neare
     missing = await enroll(live, "quot", [ANNA], MONDAY)
     assert isinstance(missing, Refusal)
     assert "quot" in missing.reason
-    assert "did you mean quote?" in missing.reason
+    assert "did you mean `quote`?" in missing.reason
     no_mailbox = await enroll(live, "quote", [ANNA], MONDAY, Terms(mailbox="marc"))
     assert isinstance(no_mailbox, Refusal)
-    assert "did you mean mark?" in no_mailbox.reason
+    assert "did you mean `mark`?" in no_mailbox.reason
 
 
 async def test_one_bad_address_does_not_stop_the_others(live: Live) -> None:
@@ -205,7 +205,7 @@ async def test_snooze_for_a_while_keeps_the_time_of_day(live: Live) -> None:
         (date(2026, 11, 1), "", "lies in the past"),
         (Span(0, Unit.DAYS), "", "lies in the past"),
         (date(2100, 1, 1), "", "more than ten years"),
-        (Span(1, Unit.DAYS), "lst", "did you mean last?"),
+        (Span(1, Unit.DAYS), "lst", "did you mean `last`?"),
     ],
 )
 async def test_a_snooze_that_makes_no_sense_is_refused(live: Live, until: date | Span, to: str, words: str) -> None:
@@ -230,7 +230,7 @@ async def test_branch_leads_away_and_back(live: Live) -> None:
     turned = await only(await steering.branch(live, who(ANNA), MONDAY, "price"))
     assert turned.enrollment.position.step == "price-answer"
     assert [back.step for back in turned.enrollment.returns] == ["call"]
-    assert "did you mean price?" in reason(await steering.branch(live, who(ANNA), MONDAY, "prize"))
+    assert "did you mean `price`?" in reason(await steering.branch(live, who(ANNA), MONDAY, "prize"))
 
 
 async def test_a_branch_that_two_sequences_could_mean_asks_which(live: Live) -> None:

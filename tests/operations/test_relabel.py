@@ -136,7 +136,7 @@ async def test_kinds_are_understood_as_people_write_them_and_others_are_refused(
     assert isinstance(await corrections.relabel(live, message.id, "Not Now", now), Corrected)
     refused = await corrections.relabel(live, message.id, "intersted", now)
     assert isinstance(refused, UnknownKind)
-    assert "did you mean interested?" in refused.reason
+    assert "did you mean `interested`?" in refused.reason
     unknown = await corrections.relabel(live, 999, "reply", now)
     assert isinstance(unknown, Refusal)
     assert "no message 999" in unknown.reason

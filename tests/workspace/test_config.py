@@ -197,8 +197,8 @@ def test_whoever_only_looks_at_the_files_needs_no_secrets() -> None:
     [
         ("mailboxes: {}\ncompany: {name: A, address: B}\n", 1, "empty", "mailboxes"),
         ("company: {name: A}\n" + LEAST.split("\n", 1)[1], 1, "missing-key", "postal address"),
-        (LEAST + "databse: x\n", 7, "unknown-key", "did you mean database?"),
-        (LEAST.replace("gmail", "gmial"), 5, "provider", "did you mean gmail?"),
+        (LEAST + "databse: x\n", 7, "unknown-key", "did you mean `database`?"),
+        (LEAST.replace("gmail", "gmial"), 5, "provider", "did you mean `gmail`?"),
         (LEAST.replace("gmail", "hotchpotch"), 5, "provider", "spell out smtp and imap"),
         (LEAST.replace("Mark Riffey <mark@a.example>", "mark@a.example"), 4, "address", "the name before"),
         (LEAST.replace("<mark@a.example>", "<mark@a.example"), 4, "address", "Mark Riffey"),

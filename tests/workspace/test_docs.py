@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import Any
 import pytest
 
 from sequencer.workspace.check import check
-from sequencer.workspace.schema import schema_text, sequence_schema
 from sequencer.workspace.source import read_yaml
 from sequencer.workspace.template_language import FILTERS
 from sequencer.workspace.templates import FOOTER, default_footer, parse_template
 from tests.workspace.folders import CONFIG, ENVIRON, REPOSITORY
-from tools.refresh import MODELS, PAGES, SCHEMA, with_tables
+from tools.refresh import MODELS, PAGES, with_tables
 
 DOCS = REPOSITORY / "docs"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -111,11 +109,6 @@ def test_every_filter_is_documented() -> None:
     assert {name for name in FILTERS if f"`{name}`" not in text} == set()
 
 
-def test_the_schema_for_editors_is_up_to_date() -> None:
-    """If not: `python tools/refresh.py`."""
-    assert SCHEMA.read_text("utf-8") == schema_text()
-
-
 def test_every_key_of_the_example_config_is_explained_there() -> None:
     text = (REPOSITORY / "config.yaml").read_text("utf-8")
     for name in (
@@ -131,57 +124,3 @@ def test_every_key_of_the_example_config_is_explained_there() -> None:
     ):
         for key, info in MODELS[name].model_fields.items():
             assert re.search(rf"\b{info.alias or key}:", text), f"{name}.{key} is not in config.yaml"
-
-
-def test_the_schema_accepts_what_the_checker_accepts() -> None:
-    """A small validator of the parts of JSON Schema that the schema uses, on all example sequences."""
-    schema = sequence_schema()
-    for path in (REPOSITORY / "sequences").glob("*.yaml"):
-        data = read_yaml(path.name, path.read_text("utf-8"))[0].data
-        assert mismatch(schema, data, schema["$defs"]) == "", path.name
-    assert mismatch(schema, {"from": "mark", "steps": [{"emial": "x"}]}, schema["$defs"]) != ""
-    assert json.loads(schema_text()) == schema
-
-
-def mismatch(schema: dict[str, Any], value: Any, defs: dict[str, Any]) -> str:
-    """Why a value does not match, or nothing. YAML texts stand for booleans and numbers here."""
-    if "$ref" in schema:
-        return mismatch(defs[schema["$ref"].rpartition("/")[2]], value, defs)
-    if "anyOf" in schema:
-        reasons = [mismatch(each, value, defs) for each in schema["anyOf"]]
-        return "" if "" in reasons else "; ".join(reasons)
-    if "enum" in schema:
-        return "" if value in schema["enum"] else f"{value!r} not in {schema['enum']}"
-    kinds: dict[str, type[Any]] = {
-        "object": dict,
-        "array": list,
-        "string": str,
-        "boolean": str,
-        "integer": str,
-        "null": type(None),
-    }
-    wanted = schema.get("type", "object")
-    types = tuple(kinds[each] for each in ([wanted] if isinstance(wanted, str) else wanted))
-    if not isinstance(value, types):
-        return f"{value!r} is not {wanted}"
-    if isinstance(value, list):
-        return next((why for item in value if (why := mismatch(schema["items"], item, defs))), "")
-    if isinstance(value, dict):
-        return _object_mismatch(schema, value, defs)
-    pattern = schema.get("pattern")
-    return f"{value!r} is not like {pattern}" if pattern and not re.search(pattern, value or "") else ""
-
-
-def _object_mismatch(schema: dict[str, Any], value: dict[str, Any], defs: dict[str, Any]) -> str:
-    known = schema.get("properties", {})
-    extra = schema.get("additionalProperties", True)
-    missing = [key for key in schema.get("required", ()) if key not in value]
-    if missing:
-        return f"{missing} missing"
-    for key, item in value.items():
-        inner = known.get(key, extra)
-        if inner is False:
-            return f"{key} unknown"
-        if isinstance(inner, dict) and (why := mismatch(inner, item, defs)):
-            return f"{key}: {why}"
-    return ""

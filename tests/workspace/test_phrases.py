@@ -115,9 +115,9 @@ def test_a_live_workspace_has_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "column", "code", "words"),
     [
-        ("intersted: [yes please]\n", 1, 1, "unknown-kind", "did you mean interested?"),
+        ("intersted: [yes please]\n", 1, 1, "unknown-kind", "did you mean `interested`?"),
         ("out_of_office: [away]\n", 1, 1, "unknown-kind", "written by machines"),
-        ("interested:\n  anywere: [yes please]\n", 2, 3, "unknown-key", "did you mean anywhere?"),
+        ("interested:\n  anywere: [yes please]\n", 2, 3, "unknown-key", "did you mean `anywhere`?"),
         ("interested:\n  - good one\n  - ''\n", 3, 5, "empty", "an empty phrase"),
         ("interested:\n  -\n", 2, 4, "empty", "an empty phrase"),
         ("interested: []\n", 1, 1, "empty", "no phrase"),

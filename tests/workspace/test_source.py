@@ -130,8 +130,8 @@ def test_a_file_that_cannot_be_read_is_a_problem_at_its_place(tmp_path: Path) ->
 
 
 def test_a_near_word_is_proposed_and_a_far_one_is_answered_with_the_list() -> None:
-    assert did_you_mean("emial", ["email", "task"]) == "did you mean email?"
-    assert did_you_mean("not-now", ["not_now", "any"]) == "did you mean not_now?"
+    assert did_you_mean("emial", ["email", "task"]) == "did you mean `email`?"
+    assert did_you_mean("not-now", ["not_now", "any"]) == "did you mean `not_now`?"
     assert did_you_mean("zzz", ["email", "task"]) == "known: email, task"
     assert did_you_mean("zzz", []) == ""
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sequencer.workspace.check import check
-from sequencer.workspace.starter import SCHEMA, AlreadyThere, main, packaged, refresh, starter_files, write_starter
+from sequencer.workspace.schema import schema_files
+from sequencer.workspace.starter import AlreadyThere, main, packaged, refresh, starter_files, write_starter
 from tests.workspace.folders import ENVIRON, REPOSITORY, write_workspace
 
 
@@ -20,10 +21,7 @@ def test_the_packaged_copy_equals_the_top_level_workspace_byte_for_byte() -> Non
 
 def test_what_init_writes_checks_clean(tmp_path: Path) -> None:
     written = write_starter(tmp_path / "new")
-    assert {path.relative_to(tmp_path / "new") for path in written} == {*starter_files(REPOSITORY), SCHEMA}
-    for path in (tmp_path / "new" / "sequences").iterdir():
-        schema = path.read_text("utf-8").splitlines()[0].partition("$schema=")[2]
-        assert (path.parent / schema).resolve() == (tmp_path / "new" / SCHEMA).resolve()
+    assert {path.relative_to(tmp_path / "new") for path in written} == {*starter_files(REPOSITORY), *schema_files()}
     assert check(tmp_path / "new", ENVIRON) == []
 
 

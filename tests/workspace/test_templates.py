@@ -291,7 +291,7 @@ def test_a_template_that_fails_or_does_too_much_is_an_outcome(body: str) -> None
         (letter("{{ first_name }}, hello", "Hello"), 2, "quotes"),
         (letter("[a", "Hello"), 2, "closed"),
         ("---\nsubject: x\nHello\n", 1, "never closed"),
-        ("---\nsubject: x\nsubjct: y\n---\nHello\n", 3, "did you mean subject?"),
+        ("---\nsubject: x\nsubjct: y\n---\nHello\n", 3, "did you mean `subject`?"),
         ("---\nsubject:\n---\nHello\n", 2, "no value"),
         ("---\nsubject: x\nformat: rtf\n---\nHello\n", 3, "'text' or 'html'"),
         ("---\nsubject: x\n---\n\n", 4, "no text"),
