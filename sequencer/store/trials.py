@@ -118,13 +118,16 @@ _alias: Final = (
     .correlate(tables.messages, _before_it)
 )
 _answered: Final = and_(_m.in_reply_to != "", or_(_b.message_id == _m.in_reply_to, _alias))
-_cause: Final = (
+_theirs: Final = (
     select(_b.id)
-    .where(_b.enrollment_id == _m.enrollment_id, _ours, or_(_answered, _b.started_at <= _m.received_at))
-    .order_by(case((_answered, 0), else_=1), _b.started_at.desc(), _b.id.desc())
+    .where(_b.enrollment_id == _m.enrollment_id, _ours)
+    .order_by(_b.started_at.desc(), _b.id.desc())
     .limit(1)
     .correlate(tables.messages)
-    .scalar_subquery()
+)
+_cause: Final = func.coalesce(  # two looks: SQLite lets no ORDER BY of a scalar subquery see the query around it
+    _theirs.where(_answered).scalar_subquery(),
+    _theirs.where(_b.started_at <= _m.received_at).scalar_subquery(),
 )
 _last: Final = (
     select(_b.id)
