@@ -112,12 +112,14 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Due, but something forbids it right now. `until` is None when nobody knows."""
+    """Due, but something forbids it right now. `until` is None when nobody knows; `shifts` lead from now to there,
+    where it is the hours that forbid it."""
 
     reason: str
     until: datetime | None = None
     step: str = ""
     due_at: datetime | None = None
+    shifts: tuple[Shift, ...] = ()
 
 
 Action = SendEmail | CreateTask | Skip | Wake | Continue | MoveOn | End

@@ -78,7 +78,7 @@ def _openings(limits: Limits, left: Sequence[datetime], began: datetime | None, 
 
 def _day_opens(limits: Limits, left: Sequence[datetime], began: datetime | None, at: datetime) -> datetime:
     """A message drops out of the window, or the ramp-up grows by a day."""
-    while (cap := _day_cap(limits, began, at)) is not None and len(left) >= cap and left[-cap] + DAY > at:
+    while (cap := day_cap(limits, began, at)) is not None and len(left) >= cap and left[-cap] + DAY > at:
         drops_out = left[-cap] + DAY
         grows = at + DAY - (at - began) % DAY if limits.ramp_up is not None and began is not None else drops_out
         at = min(drops_out, grows)
@@ -95,12 +95,13 @@ def _room(sent: Sequence[datetime], now: datetime, window: timedelta, limit: int
 
 
 def _day_room(limits: Limits, sent: Sequence[datetime], began: datetime | None, now: datetime) -> Pace:
-    cap = _day_cap(limits, began, now)
+    cap = day_cap(limits, began, now)
     room = _room(sent, now, DAY, cap, "a day" if cap == limits.per_day else "a day (ramp-up)")
     return replace(room, next_at=_day_opens(limits, sent, began, now)) if room.count == 0 else room
 
 
-def _day_cap(limits: Limits, began: datetime | None, now: datetime) -> int | None:
+def day_cap(limits: Limits, began: datetime | None, now: datetime) -> int | None:
+    """How many messages may leave within a day as of `now`, the ramp-up included; None: any number."""
     if limits.ramp_up is None:
         return limits.per_day
     days = 1 if began is None else (now - began) // DAY + 1

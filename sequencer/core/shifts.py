@@ -26,6 +26,7 @@ class Cause(StrEnum):
     SPREAD = "spread"
     LIMIT = "limit"  # of the mailbox: an hour, a day, the gap, the ramp-up
     HELD = "held"
+    OVERDUE = "overdue"  # due before anybody could look: what came before it was late
 
 
 _HOLIDAY: Final = "holiday: "
@@ -53,6 +54,17 @@ def shifted(shifts: Sequence[Shift], cause: Cause, reason: str, since: datetime,
     if shifts and (shifts[-1].cause, shifts[-1].reason) == (cause, reason):
         return (*shifts[:-1], replace(shifts[-1], until=until))
     return (*shifts, Shift(cause, reason, since, until))
+
+
+def unbroken(shifts: Iterable[Shift], since: datetime, until: datetime) -> tuple[Shift, ...]:
+    """The shifts from `since` to `until`; what they leave open, it was overdue."""
+    chain: tuple[Shift, ...] = ()
+    at = since
+    for shift in shifts:
+        chain = shifted(chain, Cause.OVERDUE, "overdue", at, shift.since)
+        chain = shifted(chain, shift.cause, shift.reason, shift.since, shift.until)
+        at = shift.until
+    return shifted(chain, Cause.OVERDUE, "overdue", at, until)
 
 
 def wished(shifts: Sequence[Shift], at: datetime) -> datetime:

@@ -14,7 +14,7 @@ from sequencer.core.decisions import CreateTask, Decision, End, Facts, Held, Mov
 from sequencer.core.lines import after_step, locate, start_of
 from sequencer.core.model import BACK_OFF, Contact, Enrollment, Fields, Sequence, Span, Thread
 from sequencer.core.react import HUMAN_KINDS, Heard, away_until, noticed, react
-from sequencer.core.shifts import Cause, Shift, shifted, wished
+from sequencer.core.shifts import Cause, Shift, shifted, unbroken, wished
 from sequencer.core.timing import Calendar, add_span
 from sequencer.workspace.source import shown
 
@@ -118,29 +118,42 @@ def simulate(
 
     Every message is accepted, the inbox is always fresh, limits do not bind. Ends when nothing more would happen.
     """
+    return _played(begin_play(sequence, contact, calendar, start, fields=fields, replies=replies, taken=assumptions))
+
+
+def begin_play(
+    sequence: Sequence,
+    contact: Contact,
+    calendar: Calendar,
+    start: datetime,
+    *,
+    mailbox: str = "",
+    number: int = 1,
+    fields: Fields | None = None,
+    replies: Many[ScriptedReply] = (),
+    taken: Assumptions | None = None,
+) -> Play:
+    """Somebody at the moment (UTC) when they enter; `number` is that of their enrollment, `mailbox` by default the
+    first of the sequence."""
     enrolled = e.Enrolled(
         at=start,
         contact_id=contact.id,
         sequence=sequence.name,
-        mailbox=sequence.mailboxes[0] if sequence.mailboxes else "",
+        mailbox=mailbox or next(iter(sequence.mailboxes), ""),
         position=start_of(sequence),
         fields=fields or {},
     )
-    taken = assumptions or Assumptions()
-    facts = Facts(contact, calendar, start, min_gap=taken.min_gap, spread=taken.spread)
-    enrollment = begin(enrolled, 1, sequence.version)
-    return _played(
-        Play(
-            sequence,
-            facts,
-            enrollment,
-            start,
-            list(replies),
-            taken.task_takes,
-            taken.until,
-            taken.tasks,
-            taken.amiss,
-        )
+    taken = taken or Assumptions()
+    return Play(
+        sequence,
+        Facts(contact, calendar, start, min_gap=taken.min_gap, spread=taken.spread),
+        begin(enrolled, number, sequence.version),
+        start,
+        list(replies),
+        taken.task_takes,
+        taken.until,
+        taken.tasks,
+        taken.amiss,
     )
 
 
@@ -153,6 +166,7 @@ def simulate_from(
     replies: Many[ScriptedReply] = (),
     task_takes: Span | None = None,
     until: datetime | None = None,
+    amiss: Callable[[str], str] | None = None,
 ) -> tuple[tuple[Row, ...], Enrollment]:
     """What happens from `now` (UTC) on to somebody who is in the sequence already, and the final enrollment.
 
@@ -160,7 +174,7 @@ def simulate_from(
     `facts.edited_at` tell of that one, as for the daemon. What `facts` holds stays held; only the inbox is taken to
     be fresh. A message on its way is accepted at `now`; an open task is done `task_takes` from now (None: at once).
     """
-    play = Play(sequence, facts, enrollment, now, list(replies), task_takes, until)
+    play = Play(sequence, facts, enrollment, now, list(replies), task_takes, until, amiss=amiss)
     _land(play)
     if (task := enrollment.task) is not None:
         created = e.TaskCreated(at=now, step=task.step, task=task.task, kind=task.kind, note="", position=task.position)
@@ -240,7 +254,10 @@ def _next_moment(play: Play, decision: Wait | Held) -> datetime | None:
             play.rows.append(Row(play.now, decision.step, "held", "", decision.reason))
         return None
     if isinstance(decision, Held):
-        play.held = shifted(play.held, Cause.HELD, decision.reason, play.now, coming)
+        if decision.shifts and coming == decision.until:
+            play.held = (*play.held, *decision.shifts)
+        else:
+            play.held = shifted(play.held, Cause.HELD, decision.reason, play.now, coming)
     return coming
 
 
@@ -342,7 +359,7 @@ def _hear(play: Play, reply: ScriptedReply) -> None:
     human = heard.kind in HUMAN_KINDS
     reactions = _reactions(play, said)
     words = f" “{shown(said.words)}”" if said.words else ""
-    what = f"{'they reply' if human else 'a notice comes'}{words}: {heard.label or heard.kind}"
+    what = f"{'they reply' if human else 'a notice comes'}{words}: {heard.label or heard.kind.replace('_', ' ')}"
     why = "; ".join(part for part in (what, said.note) if part)
     for event in reactions:
         action, detail = _name_of(event)
@@ -376,7 +393,8 @@ def _reactions(play: Play, said: Said) -> tuple[e.Event, ...]:
 
 
 def _step_row(play: Play, action: SendEmail | CreateTask, kind: str, detail: str, reason: str) -> Row:
-    due_at, shifts = wished(action.shifts, action.due_at), (*action.shifts, *play.held)
+    due_at = wished(action.shifts, action.due_at)
+    shifts = unbroken((*action.shifts, *play.held), due_at, play.now)
     return Row(play.now, action.step, kind, detail, reason, due_at, shifts)
 
 
