@@ -56,12 +56,14 @@ async def workspace_of(
     return rebuilt(folder, config, settings, await releases.texts_of(conn, release.contents))
 
 
-async def as_it_was(conn: AsyncConnection, release: Release, now: Workspace) -> Workspace | str:
+async def as_it_was(
+    conn: AsyncConnection, release: Release, folder: Path, config: Config, settings: Plain
+) -> Workspace | str:
     """The same under the config as it was then, where that is known and fits the present one."""
     texts = await releases.texts_of(conn, release.contents)
     text = texts.get(CONFIG, {}).get(CONFIG)
-    config = kept_config(now.folder, now.settings, text) if text is not None else None
-    return rebuilt(now.folder, config or now.config, now.settings, texts)
+    then = kept_config(folder, settings, text) if text is not None else None
+    return rebuilt(folder, then or config, settings, texts)
 
 
 def is_release(workspace: Workspace, release: Release) -> bool:

@@ -441,6 +441,35 @@ async def of_sequence(
     return [standing_of(row) for row in found]
 
 
+async def open_by_sequence(conn: AsyncConnection) -> dict[str, int]:
+    """How many enrollments have not ended, by sequence; a sequence without any is not in the answer."""
+    found = await conn.execute(
+        select(_t.sequence, func.count()).where(_t.status.in_(OPEN)).group_by(_t.sequence).order_by(_t.sequence)
+    )
+    return {row[0]: int(row[1]) for row in found}
+
+
+async def readable(
+    conn: AsyncConnection, sequence: str, *, after: int, limit: int
+) -> tuple[list[Enrollment], list[int]]:
+    """The enrollments in a sequence that have not ended, in the order of their ids, those beyond `after`; and the ids
+    of the rows among them that nobody can read."""
+    found = await conn.execute(
+        select(*STANDING)
+        .where(_t.status.in_(OPEN), _t.sequence == sequence, _t.id > after)
+        .order_by(_t.id)
+        .limit(limit)
+    )
+    people: list[Enrollment] = []
+    broken: list[int] = []
+    for row in found:
+        try:
+            people.append(standing_of(row).enrollment)
+        except (KeyError, TypeError, ValueError):
+            broken.append(row.id)
+    return people, broken
+
+
 async def counts(conn: AsyncConnection) -> dict[Status, int]:
     """How many enrollments stand where; every status is in the answer."""
     found = await conn.execute(select(_t.status, func.count()).group_by(_t.status))

@@ -57,6 +57,14 @@ async def latest_id(conn: AsyncConnection) -> int:
     return int(await conn.scalar(select(_r.id).order_by(_r.id.desc()).limit(1)) or 0)
 
 
+async def lock_latest(conn: AsyncConnection) -> int:
+    """The same, and nobody else makes a new one so before this transaction ends."""
+    newest = select(_r.id).order_by(_r.id.desc()).limit(1)
+    if conn.dialect.name != "sqlite":
+        await conn.execute(newest.with_for_update())  # who waited here reads below what came in between
+    return await latest_id(conn)
+
+
 async def last_adopted(conn: AsyncConnection) -> Release | None:
     """The last release that a daemon has worked with."""
     row = (
@@ -96,6 +104,12 @@ async def add(
 async def adopted(conn: AsyncConnection, release: int, now: datetime) -> None:
     """A daemon works with this release."""
     await conn.execute(update(tables.releases).where(_r.id == release, _r.adopted_at.is_(None)).values(adopted_at=now))
+
+
+async def adopted_at(conn: AsyncConnection, release: int) -> datetime | None:
+    """When a daemon first worked with it; None while none has."""
+    at: datetime | None = await conn.scalar(select(_r.adopted_at).where(_r.id == release))
+    return at
 
 
 async def texts_of(conn: AsyncConnection, contents: Contents) -> dict[str, dict[str, str]]:
