@@ -30,7 +30,7 @@ PLANNED: Final = {"repeat"}
 
 # What a workspace may have, or what an example calls its own.
 EXAMPLES: Final = re.compile(
-    r"sequences/(?:NAME|\*|example|quote-follow-up)\.yaml|templates/(?:NAME|\*|articles/\*|articles/frost)(?:\.md)?|"
+    r"sequences/(?:NAME|\*|example|quote-follow-up)(?:\.test)?\.yaml|templates/(?:NAME|\*|articles/\*|articles/frost)(?:\.md)?|"
     r"phrases/(?:\*|[a-z]{2})\.yaml|sequencer/[a-z_*]+/?"
 )
 

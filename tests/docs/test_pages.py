@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Final
+from xml.etree import ElementTree
 
 import pytest
 
+from sequencer import __version__
 from tools.pages.markdown import Block, Direction, agrees, commands, exchanges, parts_of, renewed
+from tools.pages.pictures import CELL, WIDTH, Frame, drawn
 from tools.pages.play import play
 from tools.pages.renew import PICTURES, played_pages
 
 NOT_RUN: Final = {"README.md": 3, "CONTRIBUTING.md": 1}
 """How many blocks of a page are not run; each says why in the page's source. It may become fewer, not more."""
 
-SYNTAX_ONLY: Final = {"README.md": 1, "operating.md": 4}
+SYNTAX_ONLY: Final = {"README.md": 1, "marketers.md": 1, "operating.md": 4}
 """How many are only read by a shell."""
 
 PAGES: Final = played_pages()
@@ -118,6 +121,9 @@ STARTER: Final = "<!-- docs: new starter -->\n"
         ("```template\n---\nsubject: x\n---\n{{ first_name\n```\n", "example"),
         ("<!-- docs: syntax only: x -->\n```sh\nif true; then\n```\n", "yntax error"),
         ("<!-- docs: dance -->\n", "no stage direction"),
+        (f"{STARTER}<!-- docs: as excerpt of config.yaml -->\n```yaml\ncompany: us\n```\n", "does not stand in config"),
+        (f"{STARTER}<!-- docs: change config.yaml: mark => x -->\n", "times in config.yaml"),
+        (f"{STARTER}<!-- docs: picture one: sequencer version -->\n", "does not show pictures/one.svg"),
         (f"{STARTER}<!-- docs: at 2026-01-01 09:00 -->\n", "past already"),
         (f"{STARTER}<!-- docs: reply anna@example.com: yes -->\n", "no mail has reached"),
         (
@@ -136,3 +142,21 @@ def test_a_stale_page_is_found_and_put_right() -> None:
     assert len(played.stale) == 1
     again = play("page.md", played.text)
     assert (again.stale, again.mistakes, again.text) == ([], [], played.text)
+
+
+def test_a_picture_shows_what_was_typed_and_what_came() -> None:
+    page = f"{STARTER}<!-- docs: picture one -->\n```sh\nsequencer version\n```\n![one](pictures/one.svg)\n"
+    (drawing,) = play("page.md", page).pictures.values()
+    root = ElementTree.fromstring(drawing)
+    words = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert words == ["Terminal", "$", "sequencer version", f"sequencer {__version__}"]
+    assert play("page.md", page).pictures == {"one.svg": drawing}
+
+
+def test_a_picture_is_harmless_and_keeps_its_columns() -> None:
+    drawing = drawn([Frame("x", "a  <b>&\n\n" + "word " * 40, 0, 0)])
+    texts = list(ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text"))
+    assert [text.text for text in texts[3:5]] == ["a", "<b>&"]
+    assert float(texts[4].attrib["x"]) - float(texts[3].attrib["x"]) == 3 * CELL
+    assert max(len(text.text or "") for text in texts) <= WIDTH
+    assert Frame("x", "1\n2\n3\n4\n5", 2, 1).lines() == ["1", "2", "…", "5"]

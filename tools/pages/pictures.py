@@ -6,7 +6,10 @@ columns, so that columns stand below each other whatever font the reader has.
 
 from __future__ import annotations
 
+import re
+import textwrap
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
@@ -15,6 +18,9 @@ CELL: Final = 8.0
 LINE: Final = 19.0
 PAD: Final = 18.0
 BAR: Final = 34.0
+WIDTH: Final = 100
+"""Columns of the terminal."""
+
 LEAST: Final = 64
 """Columns of the narrowest window."""
 
@@ -36,30 +42,43 @@ class Frame:
 
     def lines(self) -> list[str]:
         """The lines to draw; a line `…` stands for those left out."""
-        lines = self.output.strip("\n").splitlines()
+        lines = [part for line in self.output.strip("\n").splitlines() for part in broken(line)]
         if not self.head or len(lines) <= self.head + self.tail:
             return lines
         return [*lines[: self.head], "…", *(lines[-self.tail :] if self.tail else [])]
 
 
-def drawn(frame: Frame) -> str:
-    """The picture. The same frame gives the same bytes."""
-    lines = frame.lines()
-    columns = max([LEAST, len(frame.command) + 2, *map(cells, lines)])
-    width, height = columns * CELL + 2 * PAD, BAR + (len(lines) + 1) * LINE + 2 * PAD
-    said = escape(f"A terminal. Typed: {frame.command}", quote=False)
+def broken(line: str) -> list[str]:
+    """A line in pieces that fit the window, broken at blanks; what follows is indented as the line is."""
+    indent = " " * (len(line) - len(line.lstrip()))
+    wrapped = textwrap.wrap(
+        line, WIDTH, subsequent_indent=indent, drop_whitespace=False, break_on_hyphens=False, expand_tabs=False
+    )
+    return [part.rstrip() for part in wrapped] or [""]
+
+
+def drawn(frames: Sequence[Frame]) -> str:
+    """The picture of one window in which these were typed one after the other. The same frames give the same bytes."""
+    rows = [row for frame in frames for row in [(frame.command, True), *((line, False) for line in frame.lines())]]
+    columns = max([LEAST, *(cells(line) + 2 * typed for line, typed in rows)])
+    width, height = columns * CELL + 2 * PAD, BAR + len(rows) * LINE + 2 * PAD - 6
+    said = escape("A terminal. Typed: " + "; then: ".join(frame.command for frame in frames), quote=False)
+    text = "\n".join(f"$ {line}" if typed else line for line, typed in rows)
     body = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" role="img">',
         f"<title>{said}</title>",
-        f"<desc>{escape(chr(10).join(lines), quote=False)}</desc>",
+        f"<desc>{escape(text, quote=False)}</desc>",
         f"<style>{STYLE}</style>",
         f'<rect width="{width:g}" height="{height:g}" rx="9" fill="#1b1f24"/>',
-        *(f'<circle cx="{20 + 18 * n}" cy="17" r="5.5" fill="{c}"/>' for n, c in enumerate(_LIGHTS)),
+        *(f'<circle cx="{20 + 18 * n}" cy="17" r="5.5" fill="{colour}"/>' for n, colour in enumerate(_LIGHTS)),
         f'<text x="{width / 2:g}" y="21" text-anchor="middle" class="bar">Terminal</text>',
     ]
-    top = BAR + PAD
-    body.append(_text("$", PAD, top, "prompt") + _text(frame.command, PAD + 2 * CELL, top, "typed"))
-    body += [_text(line, PAD, top + (n + 1) * LINE, "dim" if line == "…" else "") for n, line in enumerate(lines)]
+    for number, (line, typed) in enumerate(rows):
+        y = BAR + PAD + number * LINE
+        if typed:
+            body.append(_text("$", PAD, y, "prompt") + _text(line, PAD + 2 * CELL, y, "typed"))
+        else:
+            body.append(_text(line, PAD, y, "dim" if line == "…" else ""))
     return "\n".join([*(line for line in body if line), "</svg>"]) + "\n"
 
 
@@ -67,13 +86,15 @@ _LIGHTS: Final = ("#ff5f57", "#febc2e", "#28c840")
 
 
 def _text(line: str, x: float, y: float, kind: str) -> str:
-    words = line.strip()
-    if not words:
-        return ""
-    indent = cells(line) - cells(line.lstrip())
+    """A line, in pieces wherever it has two blanks: each stands where its column begins, whatever the font."""
     style = f' class="{kind}"' if kind else ""
-    length = f' textLength="{cells(words) * CELL:g}"' if len(words) > 1 else ""
-    return f'<text x="{x + indent * CELL:g}" y="{y:g}"{length}{style}>{escape(words, quote=False)}</text>'
+    pieces = []
+    for found in re.finditer(r"\S+(?: \S+)*", line):
+        words = found[0]
+        left = x + cells(line[: found.start()]) * CELL
+        length = f' textLength="{cells(words) * CELL:g}"' if len(words) > 1 else ""
+        pieces.append(f'<text x="{left:g}" y="{y:g}"{length}{style}>{escape(words, quote=False)}</text>')
+    return "".join(pieces)
 
 
 def cells(line: str) -> int:

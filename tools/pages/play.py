@@ -26,9 +26,14 @@ Readers do not see the stage directions, one a line, in comments `<!-- docs: …
     listen                      add `web:` to config.yaml; the page calls its port 8025
     silence                     the IMAP server is away from now on
     cut                         the connection breaks under the next message, after all of it was taken
-    picture NAME: COMMAND       a picture of what the command prints, as docs/pictures/NAME.svg
+    picture NAME                a picture of the next sh block and what it prints, as docs/pictures/NAME.svg; one or two
+                                numbers below: only so many lines from its beginning, and from its end
+    picture NAME: COMMAND       the same of a command that the page does not show
+    running NAME                a picture of `sequencer run` and its lines since the daemon began
+    drawing NAME: COMMAND       the command prints an SVG: docs/pictures/NAME.svg
     json COMMAND                its JSON has the keys that the section's row `--json` names
     saved as PATH               the next block is that file
+    as excerpt of PATH          the next block stands in that file, word by word
     as KIND                     the next block is that kind of YAML (tools/pages/files.py has them)
     varies: REGEX               in the next block, what matches may be anything that matches
     syntax only: REASON         the next sh block is read by a shell, not run
@@ -148,6 +153,8 @@ class _Player:
             "away": lambda _, rest: self.world.answer(*named(rest, 2), automatic=True),
             "mail": lambda _, rest: self.world.write(*named(rest, 3)),
             "picture": self.picture,
+            "drawing": self.drawing,
+            "running": self.running,
             "json": lambda _, rest: self.keys(rest),
             "refuse": lambda _, rest: self.world.refuse(*named(rest, 2)),
             "listen": lambda _, rest: self.world.listen(),
@@ -192,13 +199,30 @@ class _Player:
         Path(path).write_text(text.replace(old, new), "utf-8")
 
     def picture(self, part: Direction, rest: str) -> None:
+        """Of a command that the page does not show, or of the block that follows."""
+        if ": " not in rest:
+            self.ahead["picture"] = f"{rest}\n{part.below}"
+            return
         name, line = named(rest, 2)
         done = self.world.run(line)
         self.expected(part.line, line, done)
-        cut = [int(number) for number in part.below.split()]
-        self.played.pictures[f"{name}.svg"] = drawn(Frame(line, done.output, *cut))
+        self.draw(part.line, name, [Frame(line, done.output, *numbers(part.below))])
+
+    def draw(self, line: int, name: str, frames: list[Frame]) -> None:
+        self.played.pictures[f"{name}.svg"] = drawn(frames)
         if f"pictures/{name}.svg)" not in self.page:
-            self.wrong(part.line, f"the page does not show pictures/{name}.svg")
+            self.wrong(line, f"the page does not show pictures/{name}.svg")
+
+    def running(self, part: Direction, rest: str) -> None:
+        frame = Frame("sequencer run", "\n".join(self.world.lines), *numbers(part.below))
+        self.draw(part.line, rest, [frame])
+
+    def drawing(self, part: Direction, rest: str) -> None:
+        """What a command prints is a picture already."""
+        name, line = named(rest, 2)
+        done = self.world.run(line)
+        self.expected(part.line, line, done)
+        self.played.pictures[f"{name}.svg"] = done.output
 
     def keys(self, line: str) -> None:
         done = self.world.run(line)
@@ -233,8 +257,10 @@ class _Player:
         match block.info:
             case "console":
                 self.console(block, ahead.get("varies", ""))
+            case "sh" if "syntax only" in ahead:
+                self.syntax(block, ahead["syntax only"])
             case "sh":
-                self.shell(block, ahead.get("syntax only", ""))
+                self.shell(block, ahead.get("picture", ""))
             case "yaml" | "template":
                 default = "template" if block.info == "template" else kind_of(self.name, block.text)
                 self.check(block, ahead.get("as", default))
@@ -270,24 +296,40 @@ class _Player:
         if any(words in done.output for words in UNEXPECTED):
             self.wrong(line, f"`{command}` failed: {done.output}")
 
-    def shell(self, block: Block, syntax_only: str) -> None:
-        if syntax_only:
-            self.played.syntax_only.append(f"{self.name}:{block.line}: {syntax_only}")
-            read = subprocess.run(["/bin/sh", "-n"], input=block.text, capture_output=True, text=True, check=False)
-            if read.returncode:
-                self.wrong(block.line, read.stderr)
-            return
+    def shell(self, block: Block, picture: str) -> None:
+        name, _, cut = picture.partition("\n")
+        frames = []
         for line in commands(block.text):
             done = self.world.run(line)
             self.expected(block.line, line, done)
-            if done.code:
+            frames.append(Frame(line, done.output, *numbers(cut)))
+            if done.code > (1 if name else 0):  # whoever sees a picture sees what is wrong
                 self.wrong(block.line, f"`{line}` ended with {done.code} and said: {done.output}")
+        if name:
+            self.draw(block.line, name, frames)
+
+    def syntax(self, block: Block, reason: str) -> None:
+        self.played.syntax_only.append(f"{self.name}:{block.line}: {reason}")
+        read = subprocess.run(["/bin/sh", "-n"], input=block.text, capture_output=True, text=True, check=False)
+        if read.returncode:
+            self.wrong(block.line, read.stderr)
 
     def check(self, block: Block, kind: str) -> None:
+        if kind.startswith("excerpt of "):
+            self.excerpt(block, kind.removeprefix("excerpt of "))
+            return
         if kind not in CHECKS:
             self.wrong(block.line, f"there is no checker for {kind}")
         for problem in problems_of(kind, block.text) if kind in CHECKS else ():
             self.wrong(block.line, problem)
+
+    def excerpt(self, block: Block, path: str) -> None:
+        """The block stands in a file of the world, word by word; a line `…` is for lines left out."""
+        there = f"\n{Path(path).read_text('utf-8')}"
+        pieces = re.split(r"^ *…\n", block.text, flags=re.MULTILINE)
+        for piece in pieces:
+            if f"\n{piece.strip(chr(10))}\n" not in there:
+                self.wrong(block.line, f"this does not stand in {path}: {piece}")
 
 
 def named(rest: str, count: int) -> list[str]:
@@ -296,6 +338,11 @@ def named(rest: str, count: int) -> list[str]:
     if len(found) != count:
         raise Misplayed(f"“{rest}” wants {count} parts with a colon between them")
     return found
+
+
+def numbers(text: str) -> list[int]:
+    """The numbers in a text, one or two of them, or none."""
+    return [int(number) for number in text.split()][:2]
 
 
 def instant(text: str) -> datetime:

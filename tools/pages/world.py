@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import shlex
+import shutil
 import socket
 import sys
 import tempfile
@@ -32,12 +33,14 @@ import pytest
 from sequencer.cli.main import app
 from sequencer.daemon import supervisor
 from sequencer.daemon.clock import SystemClock
+from sequencer.daemon.telling import Told, level_of, plain_line
 from sequencer.daemon.vitals import Vitals
 from sequencer.demo.clock import AcceleratedClock
 from sequencer.demo.letters import Writer, automatic_reply, letter, reply
 from sequencer.demo.post_office import Arrival, PostOffice, Refusal
 from sequencer.operations.adopt import Unusable
 from sequencer.web.listener import listening
+from tools.pages.pictures import WIDTH
 
 T = TypeVar("T")
 
@@ -47,7 +50,6 @@ ZONE: Final = ZoneInfo("America/Denver")
 START: Final = datetime(2026, 11, 23, 9, 0, tzinfo=ZONE)
 """A Monday morning: when a page begins, unless it says otherwise."""
 
-WIDTH: Final = 100
 REP: Final = "mark@flatheadrv.example"
 PASSWORD: Final = "an-app-password"  # noqa: S105 (of a post office that lives as long as a page is played)
 VARIABLE: Final = "MARK_PASSWORD"
@@ -111,7 +113,7 @@ class World:
         self.office = _Office(lambda: self.clock.now(), self._arrived)
         self.clock = AcceleratedClock(START.astimezone(UTC), self.office)
         self.arrivals: list[Arrival] = []
-        self.told: list[str] = []
+        self.lines: list[str] = []  # what `run` would print on a terminal
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="world", daemon=True)
         self._patch = pytest.MonkeyPatch()
@@ -174,6 +176,7 @@ class World:
     def start_daemon(self, poll: timedelta = POLL) -> None:
         """The real daemon on the workspace in the current folder, on the clock of this world."""
         folder, environ = Path.cwd(), dict(os.environ)
+        self.lines.clear()
 
         async def run() -> Unusable | None:
             self._stop = asyncio.Event()
@@ -227,7 +230,7 @@ class World:
         """They answer the last mail that reached them, now. Raises Misplayed when none has."""
         mails = [one for one in self.arrivals if one.recipient == email]
         if not mails:
-            raise Misplayed(f"no mail has reached {email}; {len(self.arrivals)} reached others; {self.told[-3:]}")
+            raise Misplayed(f"no mail has reached {email}; {len(self.arrivals)} reached others; {self.lines[-3:]}")
         writer = Writer(email.partition("@")[0].replace(".", " ").title(), email, ZONE.key)
         now = self.clock.now()
         raw = automatic_reply(mails[-1], writer, text, now) if automatic else reply(mails[-1], writer, text, now)
@@ -279,6 +282,9 @@ class World:
             case ["ls", *folders]:
                 names = sorted(each.name for each in Path(*folders).iterdir() if not each.name.startswith("."))
                 outcome = Outcome("\n".join(names) + "\n", 0)
+            case ["cp", file, copy]:
+                shutil.copy(file, copy)
+                outcome = Outcome("", 0)
             case ["mkdir", folder]:
                 Path(folder).mkdir()
                 outcome = Outcome("", 0)
@@ -298,6 +304,8 @@ class World:
                 app(args=arguments, prog_name="sequencer")
             except SystemExit as ended:
                 code = ended.code if isinstance(ended.code, int) else 1
+            except Exception as error:
+                raise Misplayed(f"`sequencer {shlex.join(arguments)}` failed: {error!r}") from error
         return Outcome(paper.getvalue(), code)
 
     def _real(self, word: str) -> str:
@@ -326,8 +334,9 @@ class World:
     def _arrived(self, arrival: Arrival) -> None:
         self.arrivals.append(arrival)
 
-    def _hear(self, told: object) -> None:
-        self.told.append(str(told))
+    def _hear(self, told: Told) -> None:
+        if level_of(told) != "debug":
+            self.lines.append(plain_line(told, self.clock.now(), personal=True))
 
 
 @contextmanager
