@@ -22,7 +22,7 @@ from pydantic import BaseModel  # noqa: E402 (the repository comes first)
 from pydantic.fields import FieldInfo  # noqa: E402
 
 from sequencer.core.diagram import mermaid  # noqa: E402
-from sequencer.workspace import config_schema, sequence_schema, templates  # noqa: E402
+from sequencer.workspace import config_schema, rehearsal_schema, sequence_schema, templates  # noqa: E402
 from sequencer.workspace.schema import write_schemas  # noqa: E402
 from sequencer.workspace.starter import packaged, refresh  # noqa: E402
 
@@ -34,6 +34,8 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
         sequence_schema.BackOffFile,
         sequence_schema.EndingFile,
         sequence_schema.ReactionFile,
+        rehearsal_schema.RehearsalFile,
+        rehearsal_schema.AnswerFile,
         config_schema.ConfigFile,
         config_schema.CompanyFile,
         config_schema.ContactsFile,
@@ -49,7 +51,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
 }
 DIAGRAM: Final = re.compile(r"(<!-- state diagram -->\n).*?(<!-- /state diagram -->)", re.DOTALL)
 TABLE: Final = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-PAGES: Final = ("architecture.md", "sequences.md", "configuration.md", "templates.md")
+PAGES: Final = ("architecture.md", "sequences.md", "configuration.md", "templates.md", "rehearsing.md")
 
 
 def key_table(model: type[BaseModel]) -> str:

@@ -14,7 +14,6 @@ from typing import Annotated
 import typer
 
 from sequencer.cli import (
-    changing,
     correcting,
     explaining,
     owning,
@@ -24,6 +23,7 @@ from sequencer.cli import (
     running,
     setting_up,
     steering,
+    testing,
 )
 from sequencer.cli.context import DEBUG, Setting
 from sequencer.cli.text import say
@@ -35,7 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Every command explains itself: sequencer COMMAND --help",
 )
-for part in (setting_up, previewing, rehearsing, changing, people, running, explaining, correcting, steering, owning):
+for part in (setting_up, previewing, rehearsing, testing, people, running, explaining, correcting, steering, owning):
     part.add_to(app)
 
 

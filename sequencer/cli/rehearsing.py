@@ -65,7 +65,7 @@ def simulate(
     say(f"{sequence} for {whom}, in the zone {zone.key}; every task is done at once, nobody answers", nl=False)
     say(" but as told:\n" if scripted else ":\n")
     rows = [(instant(begins, zone), "", "enters", "")]
-    rows += [(instant(line.at, zone), line.step, line.action.replace("_", " "), _what(line, zone)) for line in seen]
+    rows += [(instant(line.at, zone), line.step, acted(line.action), _what(line, zone)) for line in seen]
     for text in columns(rows):
         say("\n".join(paragraph(text, "", " " * 24)))
     for answer in foresight.never_heard(scripted, seen):
@@ -74,6 +74,25 @@ def simulate(
 
 def _what(line: Foreseen, zone: ZoneInfo) -> str:
     detail = f"“{line.subject}”" if line.subject else line.detail
-    if line.action == "snooze":
-        detail = f"until {instant(datetime.fromisoformat(line.detail), zone)}"
-    return " — ".join(part for part in (detail, line.reason.replace("_", " ")) if part)
+    if line.action in ("snooze", "retry"):
+        when = instant(datetime.fromisoformat(line.detail), zone)
+        detail = f"until {when}" if line.action == "snooze" else f"not before {when}"
+    return " — ".join(part for part in (detail, line.reason, _put_off(line, zone)) if part)
+
+
+def _put_off(line: Foreseen, zone: ZoneInfo) -> str:
+    """`due Fri 25 Dec: Christmas Day, then weekend`. What the spread alone moves needs no words."""
+    from sequencer.core.shifts import Cause, in_words
+
+    words = in_words(line.shifts)
+    if not words or line.due_at is None:
+        return ""
+    due, left = line.due_at.astimezone(zone), line.at.astimezone(zone)
+    day = f"{due:%a} {due.day} {due:%b}" if due.date() != left.date() else ""
+    clock = f"{due:%H:%M}" if not day or line.shifts[0].cause is Cause.HOURS else ""
+    return f"due {' '.join(part for part in (day, clock) if part)}: {words}"
+
+
+def acted(action: str) -> str:
+    """What a line of a time line is about, for people."""
+    return {"email": "e-mail", "back_off": "back-off"}.get(action, action.replace("_", " "))

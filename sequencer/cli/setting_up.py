@@ -50,7 +50,7 @@ def init(
         problem_found(f"{error.paths[0]} is there already; name another folder, or move it away. Nothing was written.")
     except OSError as error:
         wrong_use(f"cannot write into {directory}: {error.strerror}")
-    plays = sum(path.parent.name == "sequences" for path in written)
+    plays = sum(path.parent.name == "sequences" and not path.stem.endswith(".test") for path in written)
     where = "here" if directory == Path() else f"in {directory}"
     say(f"A workspace is {where}: config.yaml, {plays} plays in sequences/, their mails in templates/.\n")
     say("Next:")

@@ -162,18 +162,18 @@ def variables_of(workspace: Workspace, person: Person, said: str) -> Mapping[str
 
 def subjects_of(plan: Plan, rows: Sequence[Row], written: Sequence[Rendered]) -> list[str]:
     """The subject of each row, "" where there is none: an answer in the thread has that of the thread's first mail."""
-    root, subjects = "", []
+    root, sent, subjects = "", 0, []
     letters = iter(written)
     for row in rows:
-        if row.action not in MAILS:
-            subjects.append("")
-            continue
-        own = next(letters).subject
-        if root and _continues(plan, row.step):
-            subjects.append(f"Re: {root}")
-        else:
-            root = own
-            subjects.append(own)
+        about = ""
+        if row.action in MAILS:
+            own, sent = next(letters).subject, sent + 1
+            about = f"Re: {root}" if root and _continues(plan, row.step) else own
+            root = root if about != own else own
+        elif row.action == "retry":
+            sent -= 1
+            root = root if sent else ""  # nobody has seen a thread whose only mail came back
+        subjects.append(about)
     return subjects
 
 

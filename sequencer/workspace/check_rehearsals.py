@@ -6,7 +6,7 @@ They never keep a workspace from being used: whoever only rehearses must not sto
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,35 +24,40 @@ _ADDRESS: Final = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;.]+")
 _STATES: Final = ("nothing", "snoozed", "paused", "stopped", "finished")
 
 
-def read_all(folder: Path, draft: Draft) -> tuple[list[RehearsalDraft], list[Problem]]:
-    """Every file of rehearsals in a workspace, and every mistake in them."""
-    drafts: list[RehearsalDraft] = []
-    problems: list[Problem] = []
+def rehearsal_mistakes(folder: Path, draft: Draft) -> Iterator[Problem]:
+    """Every mistake in the files of rehearsals of a workspace."""
+    plans = {name: each.sequence for name, each in draft.sequences.items()}
+    known = {name: plans.get(name) for name in draft.sequence_names}
     for path in rehearsal_paths(folder):
         read, mistakes = read_rehearsals(path)
-        drafts.append(read)
-        problems += [*mistakes, *_of_file(read, draft)]
-    return drafts, problems
+        yield from mistakes
+        yield from mistakes_in(read, known, draft.mailbox_names())
 
 
-def _of_file(read: RehearsalDraft, draft: Draft) -> Iterator[Problem]:
-    if read.sequence not in draft.sequence_names:
+def mistakes_in(read: RehearsalDraft, plans: Mapping[str, Sequence | None], mailboxes: frozenset[str]) -> list[Problem]:
+    """What one file names and is not there. A sequence is None when it cannot be read itself."""
+    return list(_of_file(read, plans, mailboxes))
+
+
+def _of_file(
+    read: RehearsalDraft, plans: Mapping[str, Sequence | None], mailboxes: frozenset[str]
+) -> Iterator[Problem]:
+    if read.sequence not in plans:
         message = f"there is no sequence `{shown(read.sequence)}` to rehearse"
-        hint = did_you_mean(read.sequence, draft.sequence_names)
+        hint = did_you_mean(read.sequence, plans)
         yield Problem(read.document.file, 0, 0, "error", "unknown-sequence", message, hint)
         return
-    each = draft.sequences.get(read.sequence)
-    plan = each.sequence if each is not None else None
-    for rehearsal in read.rehearsals:
+    plan = plans[read.sequence]
+    for rehearsal in read.rehearsals or read.in_part:
         yield from _of_contact(read, rehearsal)
-        if rehearsal.mailbox and draft.mailbox_names() and rehearsal.mailbox not in draft.mailbox_names():
+        if rehearsal.mailbox and mailboxes and rehearsal.mailbox not in mailboxes:
             message = f"there is no mailbox `{shown(rehearsal.mailbox)}` in config.yaml"
-            hint = did_you_mean(rehearsal.mailbox, draft.mailbox_names())
+            hint = did_you_mean(rehearsal.mailbox, mailboxes)
             yield read.document.problem((*rehearsal.route, "mailbox"), "unknown-mailbox", message, hint)
         if plan is not None:
             yield from _of_answers(read, rehearsal, plan)
             yield from _of_tasks(read, rehearsal, plan)
-            yield from _of_expectations(read, rehearsal, plan, draft.sequence_names)
+            yield from _of_expectations(read, rehearsal, plan, plans)
 
 
 def _of_contact(read: RehearsalDraft, rehearsal: Rehearsal) -> Iterator[Problem]:
@@ -68,6 +73,10 @@ def _of_contact(read: RehearsalDraft, rehearsal: Rehearsal) -> Iterator[Problem]
         holidays_of(contact.get("holidays", ""))
     except UnknownPlace as error:
         yield read.document.problem((*route, "holidays"), "holidays", error.message, error.hint)
+    language = contact.get("language", "en")
+    if not re.fullmatch(r"[A-Za-z]{2}", language):
+        message = f"`{shown(language)}` is no language"
+        yield read.document.problem((*route, "language"), "language", message, "write it as in en, de or fr")
     for index, name in enumerate(rehearsal.without):
         if name in contact or name in rehearsal.fields:
             message = f"`{shown(name)}` is given and taken away"

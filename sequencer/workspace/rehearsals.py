@@ -8,8 +8,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
+
 from sequencer.core.model import Span
-from sequencer.workspace.expectations import Expectation
+from sequencer.core.when import PhraseError
+from sequencer.workspace.expectations import Expectation, What, parse_expectation
 from sequencer.workspace.rehearsal_schema import NEVER, AnswerFile, RehearsalFile, RehearsalsFile
 from sequencer.workspace.shapes import validate
 from sequencer.workspace.source import Document, Mark, Plain, Problem, Route, read_text, read_yaml
@@ -54,11 +57,12 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True)
 class RehearsalDraft:
-    """One file of rehearsals; `rehearsals` is empty when it has mistakes."""
+    """One file of rehearsals; `rehearsals` is empty when it has mistakes, and `in_part` holds what could be read."""
 
     sequence: str
     document: Document
     rehearsals: tuple[Rehearsal, ...]
+    in_part: tuple[Rehearsal, ...] = ()
 
     def place(self, rehearsal: Rehearsal, *parts: str | int) -> Mark:
         """Where something of a rehearsal stands; the line of the rehearsal itself when it is not in the file."""
@@ -102,7 +106,7 @@ def read_rehearsals_text(sequence: str, text: str, file: str) -> tuple[Rehearsal
     shape, misshapen = validate(RehearsalsFile, document)
     problems += misshapen
     if shape is None or problems:
-        return RehearsalDraft(sequence, document, ()), problems
+        return RehearsalDraft(sequence, document, (), tuple(_what_is_right(sequence, document))), problems
     rehearsals = tuple(_rehearsal(sequence, (_TOP, index), each) for index, each in enumerate(shape.rehearsals))
     return RehearsalDraft(sequence, document, rehearsals), problems
 
@@ -126,6 +130,45 @@ def _rehearsal(sequence: str, route: Route, file: RehearsalFile) -> Rehearsal:
 def _answer(file: AnswerFile) -> Answer:
     named = file.date.isoformat() if file.date is not None else ""
     return Answer(file.after, file.in_, file.says.strip(), file.kind, file.date, named)
+
+
+# Files with mistakes in them ------------------------------------------------------------------------
+
+
+def _what_is_right(sequence: str, document: Document) -> Iterator[Rehearsal]:
+    """What can be read of a file with mistakes, so that wrong names are told together with wrong forms."""
+    entries = document.data[_TOP] if isinstance(document.data, dict) else None
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        if isinstance(entry, dict):
+            expect = entry.get("expect")
+            lines = [expect] if isinstance(expect, str) else expect if isinstance(expect, list) else []
+            yield Rehearsal(
+                sequence=sequence,
+                route=(_TOP, index),
+                start=_NO_START,
+                answers=tuple(_answers(entry.get("reply"))),
+                expect=tuple(_expectation(line) for line in lines),
+            )
+
+
+_NO_START: Final = datetime(2000, 1, 1)  # noqa: DTZ001 (a rehearsal that is not played)
+_NO_MISTAKE: Final = Expectation("nothing else", What.NOTHING_ELSE)
+
+
+def _expectation(line: Plain) -> Expectation:
+    try:
+        return parse_expectation(line) if isinstance(line, str) else _NO_MISTAKE
+    except PhraseError:
+        return _NO_MISTAKE
+
+
+def _answers(entries: Plain) -> Iterator[Answer]:
+    """All of them, or none: they are told by their number."""
+    try:
+        answers = [AnswerFile.model_validate(entry) for entry in entries if entry] if isinstance(entries, list) else []
+    except ValidationError:
+        return
+    yield from (_answer(answer) for answer in answers)
 
 
 # The list at the top ------------------------------------------------------------------------------
