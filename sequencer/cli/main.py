@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from sequencer.cli import (
+    changing,
     correcting,
     explaining,
     owning,
@@ -35,7 +36,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Every command explains itself: sequencer COMMAND --help",
 )
-for part in (setting_up, previewing, rehearsing, testing, people, running, explaining, correcting, steering, owning):
+for part in (
+    setting_up,
+    previewing,
+    rehearsing,
+    testing,
+    changing,
+    people,
+    running,
+    explaining,
+    correcting,
+    steering,
+    owning,
+):
     part.add_to(app)
 
 
