@@ -1,28 +1,25 @@
-"""relabel, report: what a message really is, and where the inbox reader was wrong."""
+"""relabel: what a message really is."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
 from sequencer.cli.context import BY, Json, print_json, problem_found, with_live, wrong_use
 from sequencer.cli.steering import going_json
-from sequencer.cli.text import columns, instant, paragraph, say
+from sequencer.cli.text import say
 
 if TYPE_CHECKING:
     from sequencer.operations.live import Live
-    from sequencer.operations.reader_report import ReaderReport
     from sequencer.operations.record import Refusal
     from sequencer.operations.relabel import Corrected
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register these commands."""
+    """Register this command."""
     app.command("relabel")(relabel)
-    app.command("report")(report)
 
 
 def relabel(
@@ -102,53 +99,3 @@ def _print_corrected(found: Corrected, ahead: dict[int, str]) -> None:
             say(f"{one.email}: {going.sequence} is {going.status}{reason}")
     if not found.turned and not found.lifted and not found.suppressed:
         say("It is kept; there was nothing to change for anybody.")
-
-
-def report(
-    ctx: typer.Context,
-    readings: Annotated[
-        bool, typer.Option("--readings", help="Where the inbox reader was wrong; the only report, so it must be named.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Where the inbox reader was wrong: `report --readings`. What nobody corrected counts as right."""
-    from sequencer.operations import reader_report
-
-    if not readings:
-        wrong_use("say which report: `sequencer report --readings`")
-
-    async def look(live: Live, _: datetime) -> tuple[ReaderReport, ZoneInfo]:
-        from sequencer.workspace.calendars import zone_of
-
-        async with live.database.read() as conn:
-            return await reader_report.reader_report(conn), zone_of(live.workspace.config.contacts.timezone)
-
-    found, zone = with_live(ctx, look)
-    if as_json:
-        print_json(reader_report.report_json(found))
-    else:
-        _print_report(found, zone)
-
-
-def _print_report(found: ReaderReport, zone: ZoneInfo) -> None:
-    from sequencer.operations.reader_report import first_words, share_right
-    from sequencer.operations.relabel import shown_kind
-
-    if not found.kinds:
-        say("No mail has been read yet.")
-        return
-    rows = [("READ AS", "READ", "CORRECTED", "RIGHT")]
-    rows += [
-        (one.kind.replace("_", " "), str(one.read), str(one.corrected), f"{share_right(one):.0%}")
-        for one in found.kinds
-    ]
-    say("\n".join(columns(rows)))
-    for one in found.corrected:
-        kind, read_as = shown_kind(one).replace("_", " "), one.kind_read.replace("_", " ")
-        say(
-            f"\nmessage {one.id}, {instant(one.received_at, zone)}, {one.sender}: "
-            f"read as {read_as} ({one.confidence:.0%} sure), is {kind}"
-        )
-        if one.evidence:
-            say("\n".join(paragraph(one.evidence, "    because  ", " " * 13)))
-        say("\n".join(paragraph(first_words(one.text), "    | ")))

@@ -16,11 +16,13 @@ import typer
 from sequencer.cli import (
     changing,
     correcting,
+    drawing,
     explaining,
     owning,
     people,
     previewing,
     rehearsing,
+    reporting,
     running,
     setting_up,
     steering,
@@ -39,7 +41,9 @@ app = typer.Typer(
 for part in (
     setting_up,
     previewing,
+    drawing,
     rehearsing,
+    reporting,
     testing,
     changing,
     people,

@@ -84,11 +84,6 @@ def test_relabel_refuses_what_it_does_not_know(answer: int) -> None:
     assert "there is no message 999" in run("relabel", "999", "reply", code=1)
 
 
-def test_the_report_must_be_named(answer: int) -> None:
-    assert "report --readings" in run("report", code=2)
-    assert "report --readings" in run("report", "--json", code=2)
-
-
 def test_the_report_names_what_was_read_wrongly(answer: int) -> None:
     assert "100%" in run("report", "--readings")
     run("relabel", str(answer), "question")

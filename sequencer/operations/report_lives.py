@@ -1,0 +1,296 @@
+"""The report's one pass over everything that happened: each row is looked at once, and added to what it counts for.
+
+Which touch earned a reply: the message that it answers, where the mail says so; else the last touch before it, be it a
+message, a call that reached them, or what the rep wrote by hand. A touch earns one reply at most, so that a lively
+conversation does not make its step look better than it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sequencer.store.report import Rows
+from sequencer.workspace.calendars import UnknownPlace, zone_of
+
+MICROS: Final = 1_000_000
+DAY: Final = 86_400 * MICROS
+QUARTER: Final = 900 * MICROS
+"""Every zone of today is a whole number of quarters of an hour from UTC, and changes its clocks so (IANA tz)."""
+
+CELLS: Final = 7 * 24
+EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+BY_HAND: Final = ""
+"""The step of what the rep wrote by hand."""
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since 1970."""
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def instant(at: int) -> datetime:
+    """The instant of so many microseconds since 1970, UTC."""
+    return EPOCH + timedelta(microseconds=at)
+
+
+@dataclass(slots=True)
+class StepTally:
+    """One step: whom it reached, how many touches it was, how many of them earned a reply, how often it was passed over
+    and why. Templates likewise: touches and replies."""
+
+    people: int = 0
+    touches: int = 0
+    answered: int = 0
+    passed_over: Counter[str] = field(default_factory=Counter)
+    templates: dict[str, list[int]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened in one sequence, or in several together. Times are in days."""
+
+    people: int = 0
+    touched: int = 0
+    replied: int = 0
+    interested: int = 0
+    won: int = 0
+    lost: int = 0
+    ended_silent: int = 0
+    entered_first: int | None = None
+    entered_last: int | None = None
+    fresh: int = 0  # touches of the last days: their answers may still come
+    steps: dict[str, StepTally] = field(default_factory=dict)
+    sent: list[int] = field(default_factory=lambda: [0] * CELLS)  # e-mails, by weekday and hour of the contact
+    earned: list[int] = field(default_factory=lambda: [0] * CELLS)  # those of them that earned a reply
+    arrived: list[int] = field(default_factory=lambda: [0] * CELLS)  # replies
+    to_answer: list[float] = field(default_factory=list)  # from the first touch
+    waited: list[float] = field(default_factory=list)  # those who have not answered: since the first touch
+    to_won: list[float] = field(default_factory=list)  # from the first touch
+    to_decision: list[float] = field(default_factory=list)  # from entering to won
+    said: Counter[str] = field(default_factory=Counter)  # people who wrote something of this kind or label
+    lost_because: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Tally) -> None:
+        """Count the other one's, too, but for its steps: those belong to their sequence."""
+        for name in ("people", "touched", "replied", "interested", "won", "lost", "ended_silent", "fresh"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("sent", "earned", "arrived"):
+            setattr(self, name, [a + b for a, b in zip(getattr(self, name), getattr(other, name), strict=True)])
+        for name in ("to_answer", "waited", "to_won", "to_decision"):
+            getattr(self, name).extend(getattr(other, name))
+        self.said.update(other.said)
+        self.lost_because.update(other.lost_because)
+        for entered in (other.entered_first, other.entered_last):
+            if entered is not None:
+                self._entered(entered)
+
+    def _entered(self, at: int) -> None:
+        self.entered_first = at if self.entered_first is None else min(self.entered_first, at)
+        self.entered_last = at if self.entered_last is None else max(self.entered_last, at)
+
+    def enter(self, at: int) -> None:
+        """One more person."""
+        self.people += 1
+        self._entered(at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Touch:
+    """Something that reached somebody who has replied at some time. `cell` is None where the hour was the rep's."""
+
+    at: int
+    attempt: int
+    step: str
+    template: str
+    cell: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    at: int
+    kind: str
+    answers: int | None
+
+
+@dataclass(slots=True)
+class Life:
+    """One enrollment: its row of `store.report.people`, and what is known of it so far."""
+
+    row: Any
+    tally: Tally
+    zone: str | None
+    first: int | None = None
+    steps: set[str] = field(default_factory=set)
+    replies: list[_Reply] = field(default_factory=list)
+    touches: list[_Touch] = field(default_factory=list)  # kept of those who have replied
+    outcome: tuple[int, int, str, str] | None = None  # version, at, won or lost, reason
+
+
+class Lives:
+    """Everybody in the scope, while the rows come in: people first, then replies, then what reached them."""
+
+    def __init__(self, people: Rows, default_zone: str, fresh_since: int) -> None:
+        self.tallies: dict[str, Tally] = {}
+        self.everybody: dict[int, Life] = {}
+        self._fresh_since = fresh_since
+        self._default = default_zone
+        self._zones: dict[str | None, ZoneInfo] = {}
+        self._cells: dict[tuple[str | None, int], int] = {}
+        for row in people:
+            tally = self.tallies.setdefault(row.sequence, Tally())
+            tally.enter(row.entered)
+            self.everybody[row.id] = Life(row, tally, row.zone)
+
+    def hear(self, rows: Rows) -> None:
+        """The replies, in order."""
+        for enrollment, kind, label, received, recorded, answers in rows:
+            life = self.everybody.get(enrollment)
+            if life is not None:
+                at = min(recorded, max(received, life.row.entered))  # as the event has it
+                life.replies.append(_Reply(at, label or kind, answers))
+                life.tally.arrived[self.cell(life.zone, at)] += 1
+
+    def send(self, rows: Rows, returned: set[int]) -> None:
+        """The messages, but for those that came back."""
+        everybody, cell = self.everybody, self.cell
+        for attempt, enrollment, step, variant, at in rows:
+            life = everybody.get(enrollment)
+            if life is None or attempt in returned:
+                continue
+            here = cell(life.zone, at)
+            life.tally.sent[here] += 1
+            self._touch(life, step, variant, at, attempt, here)
+
+    def write_by_hand(self, rows: Rows) -> None:
+        """What the reps wrote themselves: a touch, but none of the plan's."""
+        for enrollment, at in rows:
+            life = self.everybody.get(enrollment)
+            if life is not None:
+                figures = life.tally.steps.setdefault(BY_HAND, StepTally())
+                figures.touches += 1
+                self._counted(life, figures, BY_HAND)
+                if life.replies:
+                    life.touches.append(_Touch(at, 0, BY_HAND, "", None))
+
+    def end(self, rows: Rows) -> None:
+        """Tasks, steps passed over, what became known of a lost time, and how it ended."""
+        for row in rows:
+            life = self.everybody.get(row.enrollment_id)
+            if life is None:
+                continue
+            match row.kind:
+                case "TaskDone" if str(row.touched) in ("1", "true"):
+                    self._touch(life, row.step, "", row.at, 0, None)
+                case "Recovered" if not row.message_id:
+                    self._touch(life, row.step, "", micros(datetime.fromisoformat(row.sent_at)), 0, None)
+                case "Skipped":
+                    life.tally.steps.setdefault(row.step, StepTally()).passed_over[row.reason] += 1
+                case "Finished" if row.outcome:
+                    if life.outcome is None or row.version > life.outcome[0]:
+                        life.outcome = (row.version, row.at, row.outcome, row.reason)
+                case _:
+                    pass
+
+    def cell(self, zone: str | None, at: int) -> int:
+        """The hour of the week, 0 to 167, on the clock of that zone (None: the workspace's)."""
+        key = (zone, at // QUARTER)
+        found = self._cells.get(key)
+        if found is None:
+            local = instant(at).astimezone(self._zone(zone))
+            found = self._cells[key] = local.weekday() * 24 + local.hour
+        return found
+
+    def _zone(self, name: str | None) -> ZoneInfo:
+        if name not in self._zones:
+            try:
+                self._zones[name] = zone_of(name or self._default)
+            except UnknownPlace:
+                self._zones[name] = ZoneInfo("UTC")
+        return self._zones[name]
+
+    def _touch(self, life: Life, step: str, template: str, at: int, attempt: int, cell: int | None) -> None:
+        figures = life.tally.steps.get(step)
+        if figures is None:
+            figures = life.tally.steps[step] = StepTally()
+        figures.touches += 1
+        self._counted(life, figures, step)
+        if template:
+            figures.templates.setdefault(template, [0, 0])[0] += 1
+        if life.first is None or at < life.first:
+            life.first = at
+        if at >= self._fresh_since:
+            life.tally.fresh += 1
+        if life.replies:
+            life.touches.append(_Touch(at, attempt, step, template, cell))
+
+    @staticmethod
+    def _counted(life: Life, figures: StepTally, step: str) -> None:
+        if step not in life.steps:
+            life.steps.add(step)
+            figures.people += 1
+
+    def sum_up(self, now: int, bounced: Callable[[Life], bool]) -> None:
+        """Once every row has come in: who answered what, and after how long."""
+        for life in self.everybody.values():
+            if life.replies:
+                self._attribute(life)
+            _count(life, now, bounced)
+
+    @staticmethod
+    def _attribute(life: Life) -> None:
+        life.touches.sort(key=lambda touch: touch.at)
+        by_attempt = {touch.attempt: touch for touch in life.touches if touch.attempt}
+        earned: dict[int, _Touch] = {}
+        for reply in life.replies:
+            touch = by_attempt.get(reply.answers or 0)
+            if touch is None:
+                touch = next((one for one in reversed(life.touches) if one.at <= reply.at), None)
+            if touch is not None:
+                earned[id(touch)] = touch
+        for touch in earned.values():
+            figures = life.tally.steps[touch.step]
+            figures.answered += 1
+            if touch.template:
+                figures.templates[touch.template][1] += 1
+            if touch.cell is not None:
+                life.tally.earned[touch.cell] += 1
+
+
+def _count(life: Life, now: int, bounced: Callable[[Life], bool]) -> None:
+    tally, row = life.tally, life.row
+    kinds = {reply.kind for reply in life.replies}
+    tally.said.update(kinds)
+    tally.touched += life.first is not None
+    tally.replied += bool(kinds)
+    tally.interested += "interested" in kinds
+    outcome = life.outcome[2] if life.outcome is not None else ""
+    tally.won += outcome == "won"
+    if outcome == "lost" and life.outcome is not None:
+        tally.lost += 1
+        tally.lost_because[" ".join(life.outcome[3].split())] += 1
+    tally.ended_silent += row.status in ("stopped", "finished") and not kinds and not outcome
+    if outcome == "won" and life.outcome is not None:
+        tally.to_decision.append(max(0, life.outcome[1] - row.entered) / DAY)
+    if life.first is None:
+        return
+    if outcome == "won" and life.outcome is not None:
+        tally.to_won.append(max(0, life.outcome[1] - life.first) / DAY)
+    answer = min((reply.at for reply in life.replies if reply.at >= life.first), default=None)
+    if answer is not None:
+        tally.to_answer.append((answer - life.first) / DAY)
+    else:
+        until = row.changed if bounced(life) else now
+        tally.waited.append(max(0, until - life.first) / DAY)
+
+
+def merged(tallies: Mapping[str, Tally]) -> Tally:
+    """All of them as one, without steps."""
+    whole = Tally()
+    for tally in tallies.values():
+        whole.add(tally)
+    return whole
