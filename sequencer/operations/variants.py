@@ -42,6 +42,9 @@ KEPT_FOR: Final = timedelta(minutes=5)
 """How old the split may be that letters are dealt by."""
 
 
+Kind = Literal["too little", "leaning", "certain", "fixed"]
+
+
 @dataclass(frozen=True, slots=True)
 class VariantFigures:
     """One variant of a step. `people` had it and time to answer (the latest 20,000 of the step), `good` of them became
@@ -72,7 +75,7 @@ class Split:
 
     sequence: str
     step: str
-    kind: Literal["too little", "leaning", "certain", "fixed"]
+    kind: Kind
     variants: tuple[VariantFigures, ...]
     words: str
 
@@ -119,9 +122,8 @@ def _split(sequence: str, step: str, email: Email, tallies: Mapping[str, Tally],
         return Split(sequence, step, "fixed", (*present, *gone), _fixed_words(present, leader))
     if too_little([one.figures for one in foreseen]):
         return Split(sequence, step, "too little", (*present, *gone), _little_words(present))
-    certain = leader.best >= CERTAIN
-    words = _leading_words(present, leader, certain)
-    return Split(sequence, step, "certain" if certain else "leaning", (*present, *gone), words)
+    kind: Kind = "certain" if leader.best >= CERTAIN else "leaning"
+    return Split(sequence, step, kind, (*present, *gone), _leading_words(present, leader))
 
 
 def _variant(one: Prospect, tallies: Mapping[str, Tally], share: float) -> VariantFigures:
@@ -140,46 +142,38 @@ def _little_words(present: Sequence[VariantFigures]) -> str:
     known = f"{_people(people)} had time to answer, {good} interested"
     if bad:
         known += f", {bad} unsubscribed or complained"
-    waits = f"until each has had {ENOUGH_PEOPLE} people and {ENOUGH_ANSWERS} have said yes or no"
-    return f"too little is known yet: {known}; {both} sent equally often {waits}"
+    waits = f"each has reached {ENOUGH_PEOPLE} people, and {ENOUGH_ANSWERS} in all are interested or unsubscribed"
+    return f"too little is known yet: {known}; {both} sent equally often until {waits}"
 
 
-def _leading_words(present: Sequence[VariantFigures], leader: VariantFigures, certain: bool) -> str:
-    chance, share = f"{leader.best:.0%}", _in_hundred(leader.share)
+def _leading_words(present: Sequence[VariantFigures], leader: VariantFigures) -> str:
     young = [v.template for v in present if v.people < ENOUGH_PEOPLE]
-    compared = ", ".join(f"{v.template} {_net(v)}" for v in present if v.template not in young)
-    if certain:
-        words = f"{leader.template} is the best one ({_surely(leader.best)}): net good of a hundred people: {compared}"
-    else:
-        words = (
-            f"{leader.template} leads, which is no more than {chance} sure: net good of a hundred people: {compared}"
-        )
-    words += f"; {share} of 100 new people get it"
+    known = sorted((v for v in present if v.template not in young), key=lambda v: -v.best)
+    compared = ", ".join(f"{v.template} {100 * v.net:.1f}" for v in known)
+    words = f"{_verdict(present, leader)}; net good of 100 people: {compared}"
+    words += f"; {100 * leader.share:.0f} of 100 new people get it"
     if young:
-        words += f"; of {' and '.join(young)} too little is known, so its share stays equal"
+        their = "its share stays" if len(young) == 1 else "their shares stay"
+        words += f"; too little is known of {' and '.join(young)}, so {their} equal"
     return words
 
 
+def _verdict(present: Sequence[VariantFigures], leader: VariantFigures) -> str:
+    better = "better" if len(present) == 2 else "the best one"
+    if leader.best >= CERTAIN:
+        return f"{leader.template} is {better} ({_sure(leader)})"
+    return f"{leader.template} seems {better}, which may be chance ({_sure(leader)})"
+
+
 def _fixed_words(present: Sequence[VariantFigures], leader: VariantFigures) -> str:
-    by_hand = ", ".join(f"{v.template} {v.share:.0%}" for v in present)
-    words = f"fixed by hand: {by_hand}"
+    words = f"fixed by hand: {', '.join(f'{v.template} {v.share:.0%}' for v in present)}"
     if too_little([Figures(v.template, v.people, v.good, v.bad) for v in present]):
         return f"{words}; too little is known yet to say which one is better"
-    if leader.best >= CERTAIN:
-        return f"{words}; {leader.template} is the best one ({_surely(leader.best)})"
-    return f"{words}; {leader.template} leads, which is no more than {leader.best:.0%} sure"
+    return f"{words}; {_verdict(present, leader)}"
 
 
-def _surely(best: float) -> str:
-    return "more than 99% sure" if best > 0.99 else f"{best:.0%} sure"
-
-
-def _net(figures: VariantFigures) -> str:
-    return f"{100 * figures.net:.1f}"
-
-
-def _in_hundred(share: float) -> str:
-    return f"{100 * share:.0f}"
+def _sure(leader: VariantFigures) -> str:
+    return "more than 99% sure" if leader.best > 0.99 else f"{leader.best:.0%} sure"
 
 
 def _people(count: int) -> str:

@@ -27,6 +27,7 @@ from sequencer.store import (
     suppressions,
     tables,
     tasks,
+    trials,
 )
 from sequencer.store.attempts import AttemptState
 from sequencer.store.conversations import in_conversation
@@ -91,6 +92,7 @@ def _attempt(n: int) -> dict[str, Any]:
         "enrollment_id": n,
         "mailbox": MAILBOX if n % 2 else "jane",
         "step": "thanks",
+        "trial": "s1/thanks" if n % 100 == 1 else "",
         "message_id": f"{n}@example.org",
         "recipient": "x",
         "lease_number": 1,
@@ -168,6 +170,8 @@ QUERIES: dict[str, Query] = {
     "thread": lambda conn: messages.thread_of(conn, 999_999),
     "unmatched": messages.unmatched,
     "open tasks": tasks.listing,
+    "trial": lambda conn: trials.tally(conn, "s1/thanks", later(minutes=CROWD)),
+    "trial of nobody": lambda conn: trials.tally(conn, "s2/thanks", later(minutes=CROWD)),
 }
 
 PARTIAL = {"ix_attempts_open", "uq_attempts_in_flight", "ix_enrollments_held", "ix_messages_unmatched", "ix_tasks_open"}
