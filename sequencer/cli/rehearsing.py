@@ -10,7 +10,7 @@ import typer
 
 from sequencer.cli.context import Json, now, print_json, wrong_use
 from sequencer.cli.subjects import ForContact, Name, Sets, subject_of
-from sequencer.cli.text import columns, instant, paragraph, person, say
+from sequencer.cli.text import acted, columns, instant, paragraph, person, say
 
 if TYPE_CHECKING:
     from sequencer.operations.foresight import Foreseen
@@ -77,7 +77,7 @@ def _what(line: Foreseen, zone: ZoneInfo) -> str:
     if line.action in ("snooze", "retry"):
         when = instant(datetime.fromisoformat(line.detail), zone)
         detail = f"until {when}" if line.action == "snooze" else f"not before {when}"
-    return " — ".join(part for part in (detail, line.reason, _put_off(line, zone)) if part)
+    return " — ".join(part for part in (detail, _put_off(line, zone), line.reason) if part)
 
 
 def _put_off(line: Foreseen, zone: ZoneInfo) -> str:
@@ -91,8 +91,3 @@ def _put_off(line: Foreseen, zone: ZoneInfo) -> str:
     day = f"{due:%a} {due.day} {due:%b}" if due.date() != left.date() else ""
     clock = f"{due:%H:%M}" if not day or line.shifts[0].cause is Cause.HOURS else ""
     return f"due {' '.join(part for part in (day, clock) if part)}: {words}"
-
-
-def acted(action: str) -> str:
-    """What a line of a time line is about, for people."""
-    return {"email": "e-mail", "back_off": "back-off"}.get(action, action.replace("_", " "))

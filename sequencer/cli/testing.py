@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from sequencer.cli.context import Json, folder_of, load_workspace, print_json, problem_found, problem_lines, wrong_use
-from sequencer.cli.text import columns, counted, instant, say
+from sequencer.cli.text import acted, columns, counted, instant, say
 
 if TYPE_CHECKING:
     from sequencer.operations.judging import Happening
@@ -129,9 +129,7 @@ def _what(outcome: Outcome, number: int) -> tuple[str, str]:
     reason = each.reason
     if before is not None and before.action in ANSWERS and each.action not in ANSWERS and before.at == each.at:
         reason = ""  # the answer, in the line above
-    return each.action.replace("_", " "), " — ".join(
-        shortened(part) for part in (_detail(outcome, each), reason) if part
-    )
+    return acted(each.action), " — ".join(shortened(part) for part in (_detail(outcome, each), reason) if part)
 
 
 def shortened(text: str) -> str:

@@ -63,6 +63,11 @@ def paragraph(text: str, indent: str, hanging: str = "") -> list[str]:
     return lines
 
 
+def acted(action: str) -> str:
+    """What a line of a time line is about, for people."""
+    return {"email": "e-mail", "back_off": "back-off"}.get(action, action.replace("_", " "))
+
+
 def instant(at: datetime | None, zone: ZoneInfo) -> str:
     """`Tue 1 Dec 2026 09:30` in a zone; `never` for none."""
     from sequencer.operations.history import moment

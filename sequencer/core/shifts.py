@@ -79,8 +79,9 @@ def reasons_of(shifts: Iterable[Shift]) -> tuple[str, ...]:
 
 def in_words(shifts: Iterable[Shift]) -> str:
     """The reasons in order, as people say them: `Christmas Day, then the weekend`."""
-    words = dict.fromkeys(_words(shift) for shift in shifts if shift.cause is not Cause.SPREAD)
-    return ", then ".join(words)
+    told = [shift for shift in shifts if shift.cause is not Cause.SPREAD]
+    causes = [shift for shift in told if shift.cause is not Cause.OVERDUE]
+    return ", then ".join(dict.fromkeys(_words(shift) for shift in causes or told))
 
 
 def _words(shift: Shift) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,6 +26,7 @@ from sequencer.core.model import (
     When,
 )
 from sequencer.core.model import Sequence as Plan
+from sequencer.core.shifts import Shift
 from sequencer.mail.threads import new_thread
 from sequencer.operations.enrollments import choose_mailbox
 from sequencer.operations.explain import iso, zone_for
@@ -89,7 +90,10 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """One line of a time line; `detail` is the template, the kind of task, or where to."""
+    """One line of a time line; `detail` is the template, the kind of task, or where to.
+
+    `due_at` is the instant that the `when:` of its step names; `shifts` lead from there to `at`.
+    """
 
     at: datetime
     step: str
@@ -97,6 +101,8 @@ class Foreseen:
     subject: str
     detail: str
     reason: str
+    due_at: datetime | None = None
+    shifts: tuple[Shift, ...] = ()
 
 
 def sample_contact(workspace: Workspace, plan: Plan, today: date) -> Contact:
@@ -289,7 +295,7 @@ def time_line(
     person = Person(subject.contact, subject.mailbox, subject.fields or {}, subject.said)
     played = play(workspace, plan, person, start, answers, spread=workspace.config.spread, until=until)
     return [
-        Foreseen(row.at, row.step, row.action, about, row.detail, row.reason)
+        Foreseen(row.at, row.step, row.action, about, row.detail, row.reason, row.due_at, row.shifts)
         for row, about in zip(played.rows, played.subjects, strict=True)
     ]
 
@@ -313,7 +319,7 @@ def parse_start(text: str, contact: Contact) -> datetime | Refusal:
     return start.astimezone(UTC)
 
 
-def time_line_json(seen: Sequence[Foreseen]) -> list[dict[str, str | None]]:
+def time_line_json(seen: Sequence[Foreseen]) -> list[dict[str, Any]]:
     """DESIGN §6, `simulate`."""
     return [
         {
@@ -323,6 +329,16 @@ def time_line_json(seen: Sequence[Foreseen]) -> list[dict[str, str | None]]:
             "subject": line.subject,
             "detail": line.detail,
             "reason": line.reason,
+            "due_at": iso(line.due_at),
+            "shifts": shifts_json(line.shifts),
         }
         for line in seen
+    ]
+
+
+def shifts_json(shifts: Sequence[Shift]) -> list[dict[str, str | None]]:
+    """What moved a touch, from when to when."""
+    return [
+        {"cause": shift.cause, "reason": shift.reason, "from": iso(shift.since), "to": iso(shift.until)}
+        for shift in shifts
     ]
