@@ -97,7 +97,8 @@ def _read_rest(answer: Answer, rest: str, plan: Plan, example: str) -> Answer | 
             return replace(answer, kind=kind, date=day, date_words=more)
         words = _quoted(more)
         return replace(answer, kind=kind, words=more if words is None else words)
-    hint = did_you_mean(kind, {*HUMAN_KINDS, *plan.labels}) if " " in more or not more else did_you_mean(kind, KINDS)
+    hint = did_you_mean(kind, {*KINDS, *plan.labels})
+    hint = hint if hint.startswith("did you mean") else did_you_mean(kind, {*HUMAN_KINDS, *plan.labels})
     if not more or hint.startswith("did you mean") or _quoted(more) is not None:
         words_too = "" if more else f" Their own words stand in quotes: “{answer.step}+2d '{first} …'”"
         return Refusal(f"“{first}” is no kind of reply; {hint}{words_too}")

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from sequencer.core.model import Span
 from sequencer.core.when import PhraseError
 from sequencer.workspace.expectations import Expectation, What, parse_expectation
-from sequencer.workspace.rehearsal_schema import NEVER, AnswerFile, RehearsalFile, RehearsalsFile
+from sequencer.workspace.rehearsal_schema import EVERY_TASK, NEVER, AnswerFile, RehearsalFile, RehearsalsFile
 from sequencer.workspace.shapes import validate
 from sequencer.workspace.source import Document, Mark, Plain, Problem, Route, read_text, read_yaml
 
@@ -180,7 +180,17 @@ def _as_mapping(document: Document) -> Document:
     data: Plain = {_TOP: _with_lists(document.data)}
     keys = {_moved(route, alone): mark for route, mark in document.keys.items()}
     values = {_moved(route, alone): mark for route, mark in document.values.items()}
-    return Document(document.file, data, keys, {**values, (): document.values.get((), Mark(1, 1))})
+    # What stands alone, where a list or a mapping may stand, is its one entry.
+    ones = {(*route, entry): mark for route, mark in values.items() for entry in _ENTRIES.get(str(route[-1]), ())}
+    return Document(document.file, data, keys, {**ones, **values, (): document.values.get((), Mark(1, 1))})
+
+
+_ENTRIES: Final[Mapping[str, tuple[str | int, ...]]] = {
+    "reply": (0,),
+    "without": (0,),
+    "expect": (0,),
+    "tasks": (EVERY_TASK,),
+}
 
 
 def _answers_alone(data: Plain) -> Iterator[Route]:
