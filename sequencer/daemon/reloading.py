@@ -57,11 +57,12 @@ async def _watch(daemon: Household, heart: Heart, polling: bool) -> None:
         poll_delay_ms=int(POLL_FILES * 1000),
         ignore_permission_denied=True,  # what we may not read is none of our files
     )
+    first = True
     async for changes in seen:
         heart.beat(MINDING)
-        if not changes:
-            continue
-        await _reload_or_tell(daemon)
+        if changes or first:  # what was saved before the watch began, it has not seen
+            await _reload_or_tell(daemon, again=not changes)
+        first = False
 
 
 def _is_workspace_file(_change: object, path: str) -> bool:
@@ -81,7 +82,7 @@ async def mind_releases(daemon: Household) -> None:
         if not asked or daemon.stop.is_set():
             continue
         daemon.released.clear()
-        await _reload_or_tell(daemon)
+        await _reload_or_tell(daemon, again=True)
 
 
 def tell_what_waits(daemon: Household, chosen: Chosen, saved: Workspace | None) -> None:
@@ -95,20 +96,21 @@ def tell_what_waits(daemon: Household, chosen: Chosen, saved: Workspace | None) 
         _tell_waiting(daemon, saved)
 
 
-async def _reload_or_tell(daemon: Household) -> None:
+async def _reload_or_tell(daemon: Household, *, again: bool = False) -> None:
     try:
         async with daemon.reloading:
-            await _reload(daemon)
+            await _reload(daemon, again=again)
     except Exception as error:
         daemon.heard = 0  # so that it is tried again
         why = f"the change could not be applied: {type(error).__name__}: {error}"
         daemon.tell(Note("error", "", why, "reload_failed"))
 
 
-async def _reload(daemon: Household) -> None:
+async def _reload(daemon: Household, *, again: bool) -> None:
+    """Look at the files; `again`: nobody says that they have changed, so mistakes that were told are not told twice."""
     loaded = await asyncio.to_thread(load, daemon.folder, daemon.environ)
     before, daemon.refused = daemon.refused, loaded.workspace is None
-    if loaded.workspace is None:
+    if loaded.workspace is None and not (again and before):
         why = "the change is not applied, the last good version stays in force:"
         daemon.tell(Note("warning", "", why, "reload_refused"))
         _tell_mistakes(daemon, loaded.problems)
