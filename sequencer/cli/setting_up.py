@@ -15,15 +15,16 @@ from sequencer.cli.context import (
     load_workspace,
     print_json,
     problem_found,
-    problem_lines,
     wrong_use,
 )
+from sequencer.cli.problems import explained, summary, workflow_command
 from sequencer.cli.text import counted, say
 
 if TYPE_CHECKING:
     from sequencer.workspace.source import Problem
 
 CONNECT_SECONDS = 300.0
+FORMATS = ("text", "json", "github")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -65,6 +66,9 @@ def init(
 def check(
     ctx: typer.Context,
     as_json: Json = False,
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="text, json, or github: annotations for GitHub Actions.")
+    ] = "",
     connect: Annotated[
         bool,
         typer.Option("--connect", help="Also log in to SMTP and IMAP, and look at SPF and DMARC. Nothing is sent."),
@@ -73,18 +77,33 @@ def check(
     """Find every mistake in the workspace, with its line and the way out."""
     from sequencer.operations.checking import check_workspace
 
-    folder = folder_of(ctx)
+    folder, form = folder_of(ctx), _format_of(form, as_json=as_json)
     problems = asyncio.run(check_workspace(folder, os.environ, secrets_required=connect))
     if connect and not any(problem.severity == "error" for problem in problems):
-        found = asyncio.run(_try_connections(folder, quiet=as_json))
+        found = asyncio.run(_try_connections(folder, quiet=form != "text"))
         problems = sorted({*problems, *found}, key=lambda p: (p.file, p.line, p.column, p.code))
-    elif connect and not as_json:
-        say("The servers were not tried: these come first.")
-    if as_json:
-        print_json([_problem_json(problem) for problem in problems])
-    else:
-        _print_problems(ctx, folder, problems)
+    elif connect and form == "text":
+        say("The servers were not tried: these come first.\n")
+    match form:
+        case "json":
+            print_json([_problem_json(problem) for problem in problems])
+        case "github":
+            for problem in problems:
+                say(workflow_command(folder, problem))
+            say(f"{summary(problems)}.")
+        case _:
+            _print_problems(ctx, folder, problems)
     raise typer.Exit(1 if any(problem.severity == "error" for problem in problems) else 0)
+
+
+def _format_of(form: str, *, as_json: bool) -> str:
+    if form not in ("", *FORMATS):
+        from sequencer.workspace.source import did_you_mean
+
+        wrong_use(f"--format is one of {', '.join(FORMATS)}: {did_you_mean(form, FORMATS)}")
+    if as_json and form not in ("", "json"):
+        wrong_use(f"--json and --format {form} exclude one another")
+    return "json" if as_json else form or "text"
 
 
 def _problem_json(problem: Problem) -> dict[str, object]:
@@ -100,11 +119,11 @@ def _problem_json(problem: Problem) -> dict[str, object]:
 
 
 def _print_problems(ctx: typer.Context, folder: Path, problems: list[Problem]) -> None:
-    for line in problem_lines(folder, problems):
+    for line in explained(folder, problems):
         say(line)
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors
-    if not problems or not errors:
+    if not errors:
         workspace = load_workspace(ctx)
         config = workspace.config
         parts = [
@@ -115,8 +134,7 @@ def _print_problems(ctx: typer.Context, folder: Path, problems: list[Problem]) -
         all_well = f"No mistakes: {', '.join(parts)}."
         say(f"{all_well} {counted(warnings, 'warning')} above." if warnings else all_well)
     else:
-        tail = f", {counted(warnings, 'warning')}" if warnings else ""
-        say(f"{counted(errors, 'mistake')}{tail}.")
+        say(f"{summary(problems)}.")
 
 
 async def _try_connections(folder: Path, *, quiet: bool) -> list[Problem]:

@@ -34,7 +34,10 @@ MAX_DEPTH: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A mistake in a file that a person wrote. `line` and `column` count from 1; 0 means the file as a whole."""
+    """A mistake in a file that a person wrote. `line` and `column` count from 1; 0 means the file as a whole.
+
+    `width` is how many characters of the line it is about; 0 where nobody counted them.
+    """
 
     file: str
     line: int
@@ -43,6 +46,7 @@ class Problem:
     code: str
     message: str
     hint: str = ""
+    width: int = 0
 
     def __str__(self) -> str:
         text = f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}"

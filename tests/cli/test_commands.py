@@ -52,6 +52,51 @@ def test_check_names_the_place_and_the_way_out(shop: Path) -> None:
     assert (problem["file"], problem["line"], problem["column"]) == ("sequences/quote.yaml", 13, 12)
 
 
+def test_check_shows_the_line_with_a_caret(shop: Path) -> None:
+    path = shop / "sequences" / "quote.yaml"
+    path.write_text(path.read_text().replace("email: last", "email: lst", 1) + "alongside: perhaps\n")
+    last = path.read_text().count("\n")
+    said = run("check", code=1)
+    assert "\n    13 |     email: lst\n       |            ^^^\n    did you mean `last`?\n" in said
+    assert f"quote.yaml:{last}:12: expected true or false\n{last:>6} | alongside: perhaps\n" in said
+    assert "\n       |            ^^^^^^^\n" in said
+    assert "2 mistakes" in said
+
+
+def test_check_never_shows_a_password(shop: Path) -> None:
+    path = shop / "config.yaml"
+    path.write_text(path.read_text() + 'reader: {endpoint: "https://a.example", model: x, key: Xy7hunter}\n')
+    said = run("check", code=1)
+    assert "a password stands here in clear" in said
+    assert "key: *********" in said
+    for form in ("text", "json", "github"):
+        assert "Xy7hunter" not in run("check", "--format", form, code=1)
+
+
+def test_check_for_github(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = shop / "sequences" / "50%, a:b.yaml"
+    path.write_text("from: mark\nsteps:\n  - {step: a, email: 100% off}\n")
+    name, rename = "sequences/50%25%2C a%3Ab.yaml", "rename it to letters, digits, - and _, at most 60"
+    write = "write templates/100%25 off.md"
+    found = [line for line in run("check", "--format", "github", code=1).splitlines() if "50%25" in line]
+    assert found == [
+        f"::error file={name},title=sequence-name::the name of this file names no sequence%0A{rename}",
+        f"::error file={name},line=3,col=22,title=unknown-template::there is no template `100%25 off`%0A{write}",
+    ]
+    monkeypatch.chdir(shop.parent)
+    assert "::error file=shop/sequences/50%25" in run("-C", "shop", "check", "--format", "github", code=1)
+    path.unlink()
+    assert all(
+        line.startswith("::warning ") for line in run("-C", "shop", "check", "--format", "github").splitlines()[:-1]
+    )
+
+
+def test_formats_of_check(shop: Path) -> None:
+    assert data("check", "--format", "json") == data("check", "--json") == data("check", "--json", "--format", "json")
+    assert "did you mean `github`?" in run("check", "--format", "githb", code=2)
+    assert "exclude one another" in run("check", "--json", "--format", "text", code=2)
+
+
 def test_check_of_a_named_workspace_shows_paths_that_can_be_opened(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (shop / "sequences" / "keep.yaml").write_text("steps: 1\n")
     monkeypatch.chdir(shop.parent)
@@ -64,7 +109,7 @@ def test_check_knows_the_fields_of_the_contacts(people: Path) -> None:
     path.write_text("---\nsubject: Still looking?\n---\nAre you still looking for {{ produkt }}, {{ shoe_size }}?\n")
     said = run("check")
     assert "shoe_size" in said
-    assert "produkt" not in said
+    assert "`produkt`" not in said
 
 
 def test_check_looks_at_the_database_too(shop: Path) -> None:
