@@ -77,20 +77,25 @@ def _print(folder: Path, rehearsed: Rehearsed) -> None:
     for outcome in rehearsed.outcomes:
         if outcome.file != file:
             file = outcome.file
-            say(file)
+            say(_where(folder, file))
         say(f"  {'ok  ' if outcome.passed else 'FAIL'}  {outcome.name}")
-        for line in failure_lines(outcome):
+        for line in failure_lines(outcome, folder):
             say(f"        {line}".rstrip())
     say(_summary(rehearsed))
 
 
-def failure_lines(outcome: Outcome) -> Iterator[str]:
+def _where(folder: Path, file: str) -> str:
+    return file if folder == Path() else str(folder / file)
+
+
+def failure_lines(outcome: Outcome, folder: Path = Path()) -> Iterator[str]:
     """What was expected and what happens instead, each with its line, and the time line around it."""
+    file = _where(folder, outcome.file)
     for line, message in outcome.trouble:
-        yield f"{outcome.file}:{line}: {message}"
+        yield f"{file}:{line}: {message}"
     missed = [checked for checked in outcome.checked if not checked.verdict.met]
     for checked in missed:
-        yield f"{outcome.file}:{checked.line}: expected: {checked.text}"
+        yield f"{file}:{checked.line}: expected: {checked.text}"
         yield f"    instead: {checked.verdict.instead}"
     marked = {checked.verdict.near for checked in missed if checked.verdict.near is not None}
     if outcome.start is not None and (missed or outcome.trouble):

@@ -323,6 +323,7 @@ def _otherwise(expected: Expectation, text: str, wanted: str) -> str:
     if expected.what is What.SAYS_NOT:
         return f"says “{next((line for line in lines if wanted in line), wanted)}”"
     near = [line for line in lines if wanted.casefold() in line.casefold()]
+    lines = lines[: lines.index("--")] if "--" in lines else lines  # the footer
     near = near or difflib.get_close_matches(wanted, lines, n=1, cutoff=0.5) or [" ".join(lines)]
     return f"says “{shown(near[0], MOST_SHOWN)}”" if lines else "says nothing"
 

@@ -100,7 +100,7 @@ def files_for(workspace: Workspace, wanted: Sequence[str]) -> list[Path] | Refus
             hint = did_you_mean(sequence, workspace.sequences)
             return Refusal(f"there is no sequence “{name}” in sequences/; {hint}")
         found += named
-    return list(dict.fromkeys(found))
+    return list({path.resolve(): path for path in found}.values())
 
 
 def rehearse(workspace: Workspace, paths: Sequence[Path]) -> Rehearsed:
@@ -108,7 +108,8 @@ def rehearse(workspace: Workspace, paths: Sequence[Path]) -> Rehearsed:
     outcomes: list[Outcome] = []
     problems: list[Problem] = []
     for path in paths:
-        draft, mistakes = read_rehearsals(path)
+        at_home = path.resolve().parent == (workspace.folder / "sequences").resolve()
+        draft, mistakes = read_rehearsals(path, f"sequences/{path.name}" if at_home else str(path))
         mistakes += mistakes_in(draft, workspace.sequences, frozenset(workspace.config.mailboxes))
         problems += mistakes
         if not any(problem.severity == "error" for problem in mistakes):

@@ -29,7 +29,7 @@ def rehearsal_mistakes(folder: Path, draft: Draft) -> Iterator[Problem]:
     plans = {name: each.sequence for name, each in draft.sequences.items()}
     known = {name: plans.get(name) for name in draft.sequence_names}
     for path in rehearsal_paths(folder):
-        read, mistakes = read_rehearsals(path)
+        read, mistakes = read_rehearsals(path, f"sequences/{path.name}")
         yield from mistakes
         yield from mistakes_in(read, known, draft.mailbox_names())
 

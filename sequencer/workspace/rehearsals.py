@@ -83,9 +83,8 @@ def sequence_named(file_name: str) -> str:
     return ""
 
 
-def read_rehearsals(path: Path) -> tuple[RehearsalDraft, list[Problem]]:
-    """The rehearsals of one file, and every mistake that can be seen in it alone."""
-    file = f"sequences/{path.name}"
+def read_rehearsals(path: Path, file: str) -> tuple[RehearsalDraft, list[Problem]]:
+    """The rehearsals of one file, and every mistake that can be seen in it alone; `file` is how it is called there."""
     text = read_text(path, file)
     if isinstance(text, Problem):
         return RehearsalDraft(sequence_named(path.name), Document(file), ()), [text]
