@@ -18,7 +18,6 @@ MOST: Final = 12
 """Lines of a list of reasons."""
 
 SHADES: Final = " ·░▒▓█"
-HOURS: Final = tuple(f"{hour:02}:00" for hour in range(24))
 
 
 def print_report(found: Report, splits: Sequence[Split]) -> None:
@@ -78,7 +77,7 @@ def _print_funnel(section: Section) -> None:
     rows = []
     for stage in section.stages:
         rate = stage.share.rate or 0.0
-        name = {"back_off": "back-off"}.get(stage.name, stage.name)
+        name = words.step(stage.name) if stage.kind == "step" else stage.name
         indent = "  " if stage.kind == "step" else ""
         rows.append((f"{indent}{name}", f"{stage.share.hits:,}", words.percent(rate), "█" * round(rate * BAR)))
     say("\n".join(_table(rows, "  ")))
@@ -117,7 +116,7 @@ def _print_steps(section: Section, splits: Sequence[Split]) -> None:
         kind = "" if not one.step else one.does or "no longer in the file"
         rows.append(
             (
-                _step(one.step),
+                words.step(one.step),
                 kind,
                 *_share(one.replies.hits, one.replies.of, one.replies.rate),
                 words.interval(one.replies),
@@ -135,15 +134,11 @@ def _print_steps(section: Section, splits: Sequence[Split]) -> None:
     for split in splits:
         _paragraph(f"{split.step}: {split.words}")
     for passed in section.passed_over:
-        _paragraph(f"{_step(passed.step)} was passed over {passed.times:,} times: {passed.reason}")
+        _paragraph(words.passed_over(passed))
 
 
 def _share(hits: int, of: int, rate: float | None) -> tuple[str, str, str]:
     return f"{of:,}", f"{hits:,}", "" if rate is None else words.percent(rate)
-
-
-def _step(name: str) -> str:
-    return {"": "written by hand", "back_off": "back-off"}.get(name, name)
 
 
 def _print_slots(section: Section) -> None:
@@ -151,7 +146,7 @@ def _print_slots(section: Section) -> None:
         return
     for heading, slots, names in (
         ("Which weekday earns replies", section.weekdays, WEEKDAYS),
-        ("Which hour earns replies", section.hours, HOURS),
+        ("Which hour earns replies", section.hours, words.HOURS),
     ):
         _title(f"{heading} (e-mails, by the contact's clock)")
         _paragraph(words.slot_words(slots, names))
@@ -196,13 +191,10 @@ def _print_noes(section: Section) -> None:
     wrote = [one for one in section.noes if one.source == "reply"]
     if not section.noes:
         _paragraph("Nobody has said no yet. `sequencer close --lost EMAIL --reason …` keeps why.")
-    for heading, group, unsaid in (
-        ("closed as lost:", closed, "no reason was given"),
-        ("what they wrote:", wrote, ""),
-    ):
+    for heading, group in (("closed as lost, because:", closed), ("what they wrote:", wrote)):
         if group:
             _paragraph(heading)
-            rows = [(f"{one.people:,}", one.reason.replace("_", " ") or unsaid) for one in group[:MOST]]
+            rows = [(f"{one.people:,}", words.no(one)) for one in group[:MOST]]
             say("\n".join(_table(rows, "    ", right={0})))
             if len(group) > MOST:
                 say(f"    and {len(group) - MOST} other reasons: `--csv` and `--json` have them all")

@@ -51,6 +51,10 @@ def report(
     to_csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write one tidy table; - is standard output.")
     ] = None,
+    to_html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write one page with charts that needs nothing else.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Show that page in your browser.")] = False,
 ) -> None:
     """How far people got, what earns replies and when, how long it takes, who is left behind, why people say no."""
     if readings:
@@ -66,7 +70,7 @@ def report(
         return found, await _splits(live, found, at)
 
     found, splits = with_live(ctx, look)
-    _give(found, splits, left_behind=left_behind, as_json=as_json, to_csv=to_csv)
+    _give(found, splits, left_behind=left_behind, as_json=as_json, to_csv=to_csv, to_html=to_html, show=show)
 
 
 def _give(
@@ -76,6 +80,8 @@ def _give(
     left_behind: bool,
     as_json: bool,
     to_csv: Path | None,
+    to_html: Path | None,
+    show: bool,
 ) -> None:
     from sequencer.cli import report_text
     from sequencer.operations import report_shapes as shapes
@@ -83,9 +89,14 @@ def _give(
     behind = _left_behind(found)
     if to_csv is not None:
         _write(to_csv, shapes.people_csv(behind) if left_behind else shapes.report_csv(found))
+    if to_html is not None or show:
+        from sequencer.cli.showing import give_page
+        from sequencer.pages.report import report_page
+
+        give_page(report_page(found, splits), to_html, name="report", show=show)
     if as_json:
         print_json(shapes.left_behind_json(behind) if left_behind else shapes.report_json(found, splits))
-    elif to_csv is not None:
+    elif to_csv is not None or to_html is not None or show:
         return
     elif left_behind:
         report_text.print_people(found, behind, SHOWN)

@@ -102,13 +102,15 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One sequence, or all of them together (`name` is empty, and there are no steps). Times are in days; `arrivals`
+    """One sequence, or all of them together (`name` is empty, and there are no steps). `people` are enrollments: of
+    fewer `contacts`, where somebody came back or went on from one sequence into another. Times are in days; `arrivals`
     are the replies by weekday × 24 + hour on the contact's clock; `fresh` are touches so recent that their answers may
     still come; `going_on` are those who are open and have a next touch."""
 
     name: str
     in_workspace: bool
     people: int
+    contacts: int
     first: datetime
     last: datetime
     stages: tuple[Stage, ...]
@@ -245,6 +247,7 @@ def _section(
         name=name,
         in_workspace=plan is not None,
         people=tally.people,
+        contacts=len(tally.contacts),
         first=instant(tally.entered_first),
         last=instant(tally.entered_last),
         stages=_stages(tally, steps),

@@ -124,7 +124,7 @@ def _open(row: Any, around: Surroundings) -> _Found:
     if row.wake is None:
         return Why.ADRIFT, "nothing is planned, and the log does not say why", row.changed
     if row.wake < around.now - micros_of(LATE):
-        return Why.OVERDUE, "due, and no daemon has taken it: is `sequencer run` running?", row.wake
+        return Why.OVERDUE, "due for more than an hour: is the daemon running?", row.wake
     return None
 
 

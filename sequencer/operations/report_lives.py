@@ -55,6 +55,7 @@ class Tally:
     """What happened in one sequence, or in several together. Times are in days."""
 
     people: int = 0
+    contacts: set[int] = field(default_factory=set)
     touched: int = 0
     replied: int = 0
     interested: int = 0
@@ -83,6 +84,7 @@ class Tally:
             setattr(self, name, [a + b for a, b in zip(getattr(self, name), getattr(other, name), strict=True)])
         for name in ("to_answer", "waited", "to_won", "to_decision"):
             getattr(self, name).extend(getattr(other, name))
+        self.contacts |= other.contacts
         self.said.update(other.said)
         self.lost_because.update(other.lost_because)
         for entered in (other.entered_first, other.entered_last):
@@ -93,9 +95,10 @@ class Tally:
         self.entered_first = at if self.entered_first is None else min(self.entered_first, at)
         self.entered_last = at if self.entered_last is None else max(self.entered_last, at)
 
-    def enter(self, at: int) -> None:
-        """One more person."""
+    def enter(self, contact: int, at: int) -> None:
+        """One more enrollment."""
         self.people += 1
+        self.contacts.add(contact)
         self._entered(at)
 
 
@@ -143,7 +146,7 @@ class Lives:
         self._cells: dict[tuple[str | None, int], int] = {}
         for row in people:
             tally = self.tallies.setdefault(row.sequence, Tally())
-            tally.enter(row.entered)
+            tally.enter(row.contact_id, row.entered)
             self.everybody[row.id] = Life(row, tally, row.zone)
 
     def hear(self, rows: Rows) -> None:

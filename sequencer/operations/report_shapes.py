@@ -46,6 +46,7 @@ def section_json(section: Section, splits: Iterable[Split] = ()) -> dict[str, An
         "sequence": section.name or None,
         "in_workspace": section.in_workspace if section.name else None,
         "people": section.people,
+        "contacts": section.contacts,
         "first_entered": iso(section.first),
         "last_entered": iso(section.last),
         "funnel": [{"stage": one.kind, "name": one.name, **share_json(one.share)} for one in section.stages],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from sequencer.core.estimates import Quartiles, Share, Verdict, share
-from sequencer.operations.report import FRESH, Report, Section, Slot
+from sequencer.core.model import BACK_OFF
+from sequencer.operations.report import FRESH, PassedOver, Reason, Report, Section, Slot
 from sequencer.operations.report_cycle import ENOUGH_WON, Fit
 from sequencer.operations.report_leaks import Leak, LeftBehind, Why
 from sequencer.operations.report_shapes import WEEKDAYS
@@ -18,6 +20,7 @@ ENOUGH_REPLIES: Final = 20
 WINDOW: Final = 2
 """Hours that are looked at together for that."""
 
+HOURS: Final = tuple(f"{hour:02}:00" for hour in range(24))
 TOO_LITTLE: Final = "too little is known"
 
 
@@ -36,9 +39,11 @@ def title(report: Report) -> str:
 
 
 def entered(section: Section, zone: str) -> str:
-    """`84 people entered, 3 Nov 2026 to 24 Nov 2026`."""
+    """`84 people entered, 3 Nov 2026 to 24 Nov 2026`; `84 enrollments of 60 people` where somebody came back."""
     first, last = (day(at.astimezone(ZoneInfo(zone)).date()) for at in (section.first, section.last))
     when = f"on {first}" if first == last else f"{first} to {last}"
+    if section.contacts < section.people:
+        return f"{section.people:,} enrollments of {people(section.contacts)}, {when}"
     return f"{people(section.people)} entered, {when}"
 
 
@@ -168,7 +173,7 @@ def moment_words(section: Section) -> str:
     return f"{most} and {when}." if in_window.low > WINDOW / 24 else f"{most}."
 
 
-def slot_words(slots: tuple[Slot, ...], names: tuple[str, ...]) -> str:
+def slot_words(slots: Sequence[Slot], names: Sequence[str]) -> str:
     """Which weekdays or hours stand out, in one sentence."""
     more = [names[one.slot] for one in slots if one.verdict is Verdict.MORE]
     less = [names[one.slot] for one in slots if one.verdict is Verdict.LESS]
@@ -209,3 +214,19 @@ def fresh_words(section: Section) -> str:
 def since(at: datetime, zone: str) -> str:
     """The day of an instant, in the workspace's zone."""
     return day(at.astimezone(ZoneInfo(zone)).date())
+
+
+def step(name: str) -> str:
+    """What a step is called for people."""
+    return {"": "written by hand", BACK_OFF: "back-off"}.get(name, name)
+
+
+def passed_over(one: PassedOver) -> str:
+    """`first-call was passed over 12 times: only if contact.phone`."""
+    times = "once" if one.times == 1 else f"{one.times:,} times"
+    return f"{step(one.step)} was passed over {times}: {one.reason}"
+
+
+def no(one: Reason) -> str:
+    """A reason for a no; that none was given, where none was."""
+    return one.reason.replace("_", " ") or "no reason was given"
