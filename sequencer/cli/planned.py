@@ -50,10 +50,12 @@ def _where_it_stands(versions: Versions, found: Planned, zone: ZoneInfo) -> str:
     if release is None:
         return "Nothing was ever in force here: `sequencer run` puts the files in force."
     since = instant(release.at, zone)
-    state = "in force" if release.adopted_at is not None else "approved; in force when `sequencer run` starts"
+    state = f"In force since {since}"
+    if release.adopted_at is None:
+        state = f"Approved {since}, and in force when `sequencer run` starts"
     if not found.edits:
-        what = "The files there mean the same" if versions.apart else "The saved files mean the same"
-        return f"What is {state} since {since}. {what}: nothing changes."
+        what = "the files there mean the same" if versions.apart else "the saved files mean the same"
+        return f"{state}; {what}, so nothing changes."
     if versions.apart:
         how = "the files compared with it are not those of this workspace"
     elif versions.manual:
@@ -62,12 +64,16 @@ def _where_it_stands(versions: Versions, found: Planned, zone: ZoneInfo) -> str:
         how = "the running daemon is about to put the saved files in force (`apply: auto`)"
     else:
         how = "the saved files are in force once `sequencer run` starts (`apply: auto`)"
-    return f"What is {state} since {since}; {how}."
+    return f"{state}; {how}."
 
 
 def _of(found: Planned) -> str:
     if not found.looked_at:
         return "nobody, since nobody is on the way"
+    if not found.affected:
+        return f"nobody of the {found.looked_at} on the way"
+    if not found.unchanged:
+        return "everybody on the way" if found.looked_at > 1 else "the one who is on the way"
     return f"{len(found.affected)} of {found.looked_at} on the way; for the others nothing changes"
 
 
@@ -78,9 +84,9 @@ def edits_in_words(edits: Edits) -> Iterator[str]:
     """Each edit, indented under its file."""
     for edit in edits.sequences:
         yield from sequence_in_words(edit)
-    shown = {step for edit in edits.sequences for each in edit.steps for step in each.what}
+    shown = [step for edit in edits.sequences for each in edit.steps for step in each.what]
     for template in edits.templates:
-        words = [what for what in template.what if f"other words: {what}" not in shown]
+        words = [what for what in template.what if not any(each.endswith(what) for each in shown)]
         if template.change != "changed" or words or not template.what:
             told = "; ".join(words) if template.change == "changed" else template.change
             yield from paragraph(f"templates/{template.template}.md: {told or 'only spaces'}", "  ", "      ")

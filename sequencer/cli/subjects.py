@@ -41,7 +41,7 @@ def subject_of(
                 found = await foresight.real(conn, live, plan, contact, fields_set(sets, live.workspace))
             return live.workspace, plan, found, live.key
 
-        workspace, plan, subject, key = with_live(ctx, look)
+        workspace, plan, subject, key = with_live(ctx, look, saved=True)
     else:
         workspace = load_workspace(ctx)
         plan, key = plan_of(workspace, name), b"nobody's key"
