@@ -77,6 +77,6 @@ def _read(value: object, names: Callable[[object], tuple[str, ...]]) -> Template
 def _with_shares(shares: Mapping[str, int]) -> TemplateChoice:
     total = sum(shares.values())
     if total != 100:
-        difference = f"{100 - total}% are missing" if total < 100 else f"{total - 100}% too much"
+        difference = f"{100 - total}% is missing" if total < 100 else f"{total - 100}% too much"
         raise refuse("shares", f"the shares add up to {total}%, not to 100%", difference)
     return TemplateChoice(tuple(shares), tuple(shares.values()))
