@@ -1,6 +1,6 @@
 """How much a few numbers say: shares with their intervals, comparisons, quartiles.
 
-An interval holds the true value in 95 of 100 cases. Small numbers have wide ones, and that is the point of showing them.
+An interval holds the true value in 95 of 100 cases. Small numbers have wide ones: that is the point of showing them.
 """
 
 from __future__ import annotations
