@@ -329,7 +329,10 @@ class World:
     # Between the threads ---------------------------------------------------------------------------
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+        except TimeoutError:
+            raise Misplayed(f"not done after {PATIENCE:g} s; the last lines of the daemon: {self.lines[-3:]}") from None
 
     def _arrived(self, arrival: Arrival) -> None:
         self.arrivals.append(arrival)
