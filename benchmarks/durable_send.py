@@ -1,7 +1,7 @@
 """How many messages a second leave durably: python benchmarks/durable_send.py [MESSAGES] [--profile]
 
 Everything a message goes through, on a real SQLite file with full sync, in one process: due → decide → compose → MAIL,
-RCPT → commit the attempt → DATA → commit the outcome, over twenty-four connections to a sink in a process of its own.
+RCPT → commit the attempt → DATA → commit the outcome, over thirty-two connections to a sink in a process of its own.
 
 Beside it, two loops of aiosmtplib alone send messages of the same size to the same sink. The plain one is what anybody
 would write: one connection, an EmailMessage for each person, `send_message` one after the other. The bare one is the
@@ -29,6 +29,7 @@ import aiosmtplib
 from sink import running
 from verdict import tell
 
+from sequencer.daemon import heap
 from sequencer.mail.accounts import SmtpAccount
 from sequencer.operations.adopt import put_in_force
 from sequencer.operations.advance import advance
@@ -250,6 +251,7 @@ def main() -> int:
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     profiler = cProfile.Profile() if options.profile else None
+    heap.settle()  # as `sequencer run` does
     with running() as port:
         met = asyncio.run(measure(port, options.messages, profiler))
     if profiler is not None:

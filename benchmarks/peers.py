@@ -27,6 +27,8 @@ from durable_send import durable, fill, open_office, open_workspace
 from sink import running
 from verdict import tell
 
+from sequencer.daemon import heap
+
 ROUNDS: Final = 5
 INSIDE: Final = Path(__file__).with_name("peers_inside.py")
 PACKAGES: Final = ("django-drip-campaigns==1.16.2", "mailmerge==2.3.0")
@@ -102,6 +104,7 @@ def verdicts(rates: Mapping[str, list[float]]) -> bool:
 
 def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    heap.settle()  # as `sequencer run` does
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".peers-") as name, running() as port:
         folder = Path(name)
         print("Installing the peers into an environment of their own …", flush=True)

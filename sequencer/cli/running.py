@@ -89,8 +89,10 @@ def _tell_failure(tell: Callable[[Told], None], veil: Veil, error: Exception) ->
 
 
 async def _run(folder: Path, *, once: bool, tell: Callable[[Told], None], veil: Veil) -> Unusable | None:
-    from sequencer.daemon import supervisor
+    from sequencer.daemon import heap, supervisor
 
+    if not once:
+        heap.settle()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

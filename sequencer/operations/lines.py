@@ -9,7 +9,7 @@ from typing import Final
 from sequencer.mail.accounts import SmtpAccount, Unreachable
 from sequencer.mail.smtp import Outgoing, SmtpLine
 
-MOST_LINES: Final = 24
+MOST_LINES: Final = 32
 """So many messages go through together, and may be in doubt together: more would hardly be faster, and providers count
 connections. Only a mailbox whose limits are off ever has so many messages at once."""
 

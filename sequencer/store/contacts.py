@@ -15,7 +15,7 @@ from sequencer.core.model import Contact, Fields
 from sequencer.store import statements, tables
 from sequencer.store.addresses import domain_of, normal
 from sequencer.store.columns import Instant
-from sequencer.store.statements import among, execute_many, listed
+from sequencer.store.statements import among, execute_many, fetch, listed
 
 Outcome = Literal["created", "updated", "unchanged"]
 
@@ -250,7 +250,7 @@ async def last_touch_of(conn: AsyncConnection, ids: Collection[int], *, lock: bo
 
     With `lock`, nobody else can touch them, or lock them, before this transaction ends.
     """
-    found = await conn.execute(_LAST_TOUCH_LOCKED if lock else _LAST_TOUCH, {"ids": ids})
+    found = await fetch(conn, _LAST_TOUCH_LOCKED if lock else _LAST_TOUCH, {"ids": ids})
     return {row.id: row.last_touch_at for row in found if row.last_touch_at is not None}
 
 

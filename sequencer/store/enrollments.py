@@ -31,13 +31,12 @@ from sequencer.core.events import (
     Replied,
     event_from_json,
     from_json,
-    to_json,
 )
 from sequencer.core.model import Enrollment, Status
 from sequencer.store import tables
 from sequencer.store.addresses import normal
 from sequencer.store.announcements import moved_earlier
-from sequencer.store.statements import among, execute_many, listed
+from sequencer.store.statements import among, execute_many, fetch, listed
 
 _t = tables.enrollments.c
 _e = tables.events.c
@@ -255,7 +254,7 @@ async def append_many(conn: AsyncConnection, changes: Sequence[Change], locked: 
     return wanted.keys() - winners.keys()
 
 
-Locked = Mapping[int, Row[*tuple[Any, ...]]]
+Locked = Mapping[int, Any]
 """Rows that nobody else can change before the transaction ends, by enrollment."""
 
 
@@ -274,14 +273,14 @@ def moved_on(locked: Locked, versions: Mapping[int, int]) -> set[int]:
 
 async def lock(conn: AsyncConnection, ids: Collection[int]) -> Locked:
     """Lock enrollments until this transaction ends; those that do not exist are not in the answer."""
-    return {row.id: row for row in await conn.execute(_LOCK, {"ids": ids})}
+    return {row.id: row for row in await fetch(conn, _LOCK, {"ids": ids})}
 
 
-def _reopens(row: Row[*tuple[Any, ...]], change: Change) -> bool:
+def _reopens(row: Any, change: Change) -> bool:
     return bool(row.alone) and Status(row.status).ended and not change.after.status.ended
 
 
-def _changed(row: Row[*tuple[Any, ...]], change: Change, taken: dict[int, int]) -> dict[str, Any]:
+def _changed(row: Any, change: Change, taken: dict[int, int]) -> dict[str, Any]:
     exclusive = bool(row.exclusive)
     if _reopens(row, change):
         exclusive = row.contact_id not in taken
@@ -323,7 +322,7 @@ def _columns(enrollment: Enrollment, definition: str, at: datetime) -> dict[str,
         "held_since": None,
         "held_until": None,
         "changed_at": at,
-        "state": to_json(enrollment),
+        "state": enrollment,
     }
 
 
@@ -336,7 +335,7 @@ async def _log(conn: AsyncConnection, entries: Iterable[tuple[int, int, Sequence
             "at": event.at,
             "definition": definition,
             "message": getattr(event, "message", None),
-            "data": to_json(event),
+            "data": event,
         }
         for enrollment_id, before, events, definition in entries
         for version, event in enumerate(events, before + 1)

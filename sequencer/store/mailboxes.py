@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sequencer.store import tables
 from sequencer.store.announcements import moved_earlier
 from sequencer.store.columns import Instant
-from sequencer.store.statements import among, database_clock, upsert
+from sequencer.store.statements import among, database_clock, fetch, upsert
 
 _t = tables.mailboxes.c
 _f = tables.folders.c
@@ -345,7 +345,7 @@ async def release_all(conn: AsyncConnection, owner: str) -> None:
 
 async def hold_lease(conn: AsyncConnection, name: str, number: int) -> bool:
     """Whether the lease is still held under this number; if so, nobody can take it before this transaction ends."""
-    return await conn.scalar(_HOLD_LEASE, {"mailbox": name, "number": number}) is not None
+    return bool(await fetch(conn, _HOLD_LEASE, {"mailbox": name, "number": number}))
 
 
 # The folders --------------------------------------------------------------------------------------

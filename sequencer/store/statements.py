@@ -6,6 +6,7 @@ is loaded, with `listed` in place of `among`.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Dialect,
     Insert,
     Integer,
+    Select,
     Table,
     Text,
     TypeDecorator,
@@ -80,7 +82,44 @@ async def execute_many(conn: AsyncConnection, statement: Insert | Update, rows: 
     await conn.exec_driver_sql(words, values)
 
 
+async def fetch(conn: AsyncConnection, statement: Select[Any], given: Mapping[str, object]) -> Sequence[Any]:
+    """All rows of a query that is built once, each with its columns as attributes; `given` are its parameters. Compiled
+    once on SQLite, as above: these queries are asked once for every batch of messages."""
+    if conn.dialect.name != "sqlite":
+        rows: Sequence[Any] = (await conn.execute(statement, given)).all()
+        return rows
+    words, parameters, columns, row = _readable(statement, conn.dialect)
+    values = [given.get(name, known) for name, known, _ in parameters]
+    sent = tuple(
+        value if to_sql is None else to_sql(value) for value, (_, _, to_sql) in zip(values, parameters, strict=True)
+    )
+    found = (await conn.exec_driver_sql(words, sent)).all()
+    return [
+        row(*[item if of_sql is None else of_sql(item) for item, of_sql in zip(one, columns, strict=True)])
+        for one in found
+    ]
+
+
 _ToSql = Callable[[Any], Any]
+_OfSql = Callable[[Any], Any]
+
+
+@lru_cache(maxsize=256)
+def _readable(
+    statement: Select[Any], dialect: Dialect
+) -> tuple[str, tuple[tuple[str, Any, _ToSql | None], ...], tuple[_OfSql | None, ...], Callable[..., Any]]:
+    """The text of a query, its parameters in order (the value of those that stand in the query itself), what makes
+    our values of the database's, and what a row is made of."""
+    compiled = statement.compile(dialect=dialect)
+    assert isinstance(compiled, SQLCompiler)
+    types = {name: parameter.type for parameter, name in compiled.bind_names.items()}
+    parameters = tuple(
+        (name, compiled.params[name], types[name].dialect_impl(dialect).bind_processor(dialect))
+        for name in compiled.positiontup or ()
+    )
+    selected = tuple(statement.selected_columns)
+    columns = tuple(column.type.dialect_impl(dialect).result_processor(dialect, None) for column in selected)
+    return str(compiled), parameters, columns, namedtuple("Row", [str(column.key) for column in selected])
 
 
 @lru_cache(maxsize=256)

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sequencer.store import tables
 from sequencer.store.addresses import domain_of, normal
 from sequencer.store.secrets import signing_key
-from sequencer.store.statements import listed, upsert
+from sequencer.store.statements import fetch, listed, upsert
 
 _t = tables.suppressions.c
 _REASONS: Final = select(_t.hash, _t.reason).where(listed(_t.hash, "hashes"))
@@ -79,7 +79,7 @@ async def reasons_for(conn: AsyncConnection, addresses: Collection[str]) -> dict
     """Why each of these may not be mailed; who may is not in the answer. One statement, however many."""
     key = await signing_key(conn)
     hashes = {address: (_hash(key, normal(address)), _hash(key, "@" + domain_of(address))) for address in addresses}
-    found = await conn.execute(_REASONS, {"hashes": {h for pair in hashes.values() for h in pair}})
+    found = await fetch(conn, _REASONS, {"hashes": {h for pair in hashes.values() for h in pair}})
     reasons = {row.hash: row.reason or "suppressed" for row in found}
     answers = {address: next((reasons[h] for h in pair if h in reasons), None) for address, pair in hashes.items()}
     return {address: reason for address, reason in answers.items() if reason is not None}
