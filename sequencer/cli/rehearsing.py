@@ -73,21 +73,11 @@ def simulate(
 
 
 def _what(line: Foreseen, zone: ZoneInfo) -> str:
+    from sequencer.operations.playing import put_off
+
     detail = f"“{line.subject}”" if line.subject else line.detail
     if line.action in ("snooze", "retry"):
         when = instant(datetime.fromisoformat(line.detail), zone)
         detail = f"until {when}" if line.action == "snooze" else f"not before {when}"
-    return " — ".join(part for part in (detail, _put_off(line, zone), line.reason) if part)
-
-
-def _put_off(line: Foreseen, zone: ZoneInfo) -> str:
-    """`due Fri 25 Dec: Christmas Day, then weekend`. What the spread alone moves needs no words."""
-    from sequencer.core.shifts import Cause, in_words
-
-    words = in_words(line.shifts)
-    if not words or line.due_at is None:
-        return ""
-    due, left = line.due_at.astimezone(zone), line.at.astimezone(zone)
-    day = f"{due:%a} {due.day} {due:%b}" if due.date() != left.date() else ""
-    clock = f"{due:%H:%M}" if not day or line.shifts[0].cause is Cause.HOURS else ""
-    return f"due {' '.join(part for part in (day, clock) if part)}: {words}"
+    why = put_off(line.at, line.due_at, line.shifts, zone)
+    return " — ".join(part for part in (detail, why, line.reason) if part)

@@ -17,7 +17,7 @@ from sequencer.core.model import BACK_OFF, Status, Task
 from sequencer.core.model import Sequence as Plan
 from sequencer.core.react import HUMAN_KINDS
 from sequencer.operations.history import moment
-from sequencer.operations.playing import Person, Played, email_of, variables_of
+from sequencer.operations.playing import Person, Played, email_of, put_off, variables_of
 from sequencer.workspace.expectations import Expectation, What
 from sequencer.workspace.source import shown
 from sequencer.workspace.templates import Rendered, fill, render
@@ -57,7 +57,7 @@ class Happening:
     """One thing that happens: a row of the time line, or an answer that comes (`action` is reply or notice).
 
     `detail` is the template, the kind of task or of the answer, where to, or until when; `row` its number among the
-    rows, -1 for an answer.
+    rows, -1 for an answer; `late` what put a touch off.
     """
 
     at: datetime
@@ -68,6 +68,7 @@ class Happening:
     reason: str
     subject: str = ""
     row: int = -1
+    late: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,8 @@ class Verdict:
     near: int | None = None
 
 
-def happenings_of(played: Played) -> tuple[Happening, ...]:
-    """The rows and the answers that came, in order."""
+def happenings_of(played: Played, zone: ZoneInfo) -> tuple[Happening, ...]:
+    """The rows and the answers that came, in order. The reason of a touch is what put it off."""
     found: list[Happening] = []
     arrived = list(played.arrived)
     for number, row in enumerate(played.rows):
@@ -90,10 +91,10 @@ def happenings_of(played: Played) -> tuple[Happening, ...]:
             arrived.pop(0)
         if row.action in ("reply", "notice"):
             continue  # the answer itself, told already
-        subject = played.subjects[number]
-        found.append(
-            Happening(row.at, _WHAT.get(row.action), row.action, row.step, row.detail, row.reason, subject, number)
-        )
+        what, subject = _WHAT.get(row.action), played.subjects[number]
+        late = put_off(row.at, row.due_at, row.shifts, zone)
+        reason = " — ".join(part for part in (late, row.reason) if part) if what is What.TOUCH else row.reason
+        found.append(Happening(row.at, what, row.action, row.step, row.detail, reason, subject, number, late))
     return (*found, *(_answer(played, len(played.arrived) - left) for left in range(len(arrived), 0, -1)))
 
 
@@ -214,7 +215,9 @@ def _fits(stage: Stage, expected: Expectation, happening: Happening) -> bool:
 
 def _reasons(stage: Stage, happening: Happening) -> str:
     """Every way in which a reason is told."""
-    replied = [f"they replied ({each.detail})" for each in happenings_of(stage.played) if each.at == happening.at]
+    replied = [
+        f"they replied ({each.detail})" for each in happenings_of(stage.played, stage.zone) if each.at == happening.at
+    ]
     return "; ".join([happening.reason, happening.detail, *replied]).replace("_", " ")
 
 
@@ -338,7 +341,8 @@ def tell(stage: Stage, happening: Happening) -> str:
     because = f" ({reason})" if reason else ""
     match happening.what:
         case What.TOUCH:
-            return f"{step} {'is due' if happening.action in ('task', 'text') else 'leaves'} {when}"
+            late = f" ({happening.late})" if happening.late else ""
+            return f"{step} {'is due' if happening.action in ('task', 'text') else 'leaves'} {when}{late}"
         case What.SKIPPED:
             return f"{step} is skipped {when}{because}"
         case What.HELD:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from sequencer.core.model import BACK_OFF, Contact, Email, Enrollment, Fields, Span
 from sequencer.core.model import Sequence as Plan
 from sequencer.core.react import HUMAN_KINDS
+from sequencer.core.shifts import Cause, Shift, in_words
 from sequencer.operations.answers import Scene, hear
 from sequencer.operations.phrases import made_ready
 from sequencer.workspace.calendars import calendar_for
@@ -72,14 +74,11 @@ class _Stage:
 
     def write(self, template: str) -> str:
         """Writes the next mail; says why not, where it cannot be written."""
-        match render(self.workspace.templates, template, variables_of(self.workspace, self.person, self.said)):
-            case Rendered() as rendered:
-                self.written.append(rendered)
-                return ""
-            case Unfilled() as unfilled:
-                return f"the template {unfilled.template} needs {_listed(unfilled.variables)}"
-            case BrokenTemplate() as broken:
-                return f"the template {broken.template} cannot be rendered: {broken.message}"
+        letter = written(self.workspace, self.person, template, self.said)
+        if isinstance(letter, str):
+            return letter
+        self.written.append(letter)
+        return ""
 
     def hear(self, answer: Answer, at: datetime, rows: Sequence[Row]) -> Said:
         """What an answer means that comes now."""
@@ -139,6 +138,17 @@ def play(
     )
 
 
+def written(workspace: Workspace, person: Person, template: str, said: str) -> Rendered | str:
+    """A mail to somebody whose latest words are these, or why it cannot be written."""
+    match render(workspace.templates, template, variables_of(workspace, person, said)):
+        case Rendered() as rendered:
+            return rendered
+        case Unfilled() as unfilled:
+            return f"the template {unfilled.template} needs {_listed(unfilled.variables)}"
+        case BrokenTemplate() as broken:
+            return f"the template {broken.template} cannot be rendered: {broken.message}"
+
+
 def _said_before(row: int, person: Person, arrived: Sequence[Arrived]) -> str:
     words = [each.answer.words or SAMPLE_WORDS for each in arrived if each.row <= row and _is_human(each.said)]
     return words[-1] if words else person.said
@@ -158,6 +168,17 @@ def variables_of(workspace: Workspace, person: Person, said: str) -> Mapping[str
         unsubscribe="mailto:",
         extra={THEY_SAID: said},
     )
+
+
+def put_off(at: datetime, due_at: datetime | None, shifts: Sequence[Shift], zone: ZoneInfo) -> str:
+    """`due Fri 25 Dec: Christmas Day, then weekend`. What the spread alone moves needs no words."""
+    words = in_words(shifts)
+    if not words or due_at is None:
+        return ""
+    due, left = due_at.astimezone(zone), at.astimezone(zone)
+    day = f"{due:%a} {due.day} {due:%b}" if due.date() != left.date() else ""
+    clock = f"{due:%H:%M}" if not day or shifts[0].cause is Cause.HOURS else ""
+    return f"due {' '.join(part for part in (day, clock) if part)}: {words}"
 
 
 def subjects_of(plan: Plan, rows: Sequence[Row], written: Sequence[Rendered]) -> list[str]:

@@ -134,7 +134,7 @@ def _rehearse(workspace: Workspace, plan: Plan, draft: RehearsalDraft, rehearsal
         rehearsal.answers,
         tasks=_tasks(plan, rehearsal),
     )
-    happenings = happenings_of(played)
+    happenings = happenings_of(played, zone)
     verdicts = judge(Stage(workspace, plan, person, played, zone), rehearsal.expect, happenings)
     lines = [draft.place(rehearsal, "expect", number).line for number in range(len(verdicts))]
     unheard = [

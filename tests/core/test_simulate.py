@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -94,3 +95,87 @@ def test_what_holds_for_good_is_told() -> None:
     assert enrollment.position == Position(MAIN_LINE, "renewal")
     rows, _ = simulate(plan, CARLA, ANY_TIME, MONDAY, fields={"renewal_date": (MONDAY + 20 * DAY).date()})
     assert told(rows)[0] == (6, "renewal", "email")
+
+
+# Notices ------------------------------------------------------------------------------------------
+
+
+def notice(kind: str, named: date | None = None, *, ours: bool = False) -> list[ScriptedReply]:
+    """Comes a day after the second message."""
+    return [ScriptedReply("article", Span(1, Unit.DAYS), Said(Heard(kind, "", named), "their words", ours=ours))]
+
+
+def test_an_absence_moves_what_comes_and_uses_up_no_step() -> None:
+    rows, enrollment = simulate(QUOTE, CARLA, ANY_TIME, MONDAY, replies=notice("out_of_office", date(2026, 3, 20)))
+    assert told(rows)[2:5] == [(7, "call", "notice"), (23, "call", "task"), (27, "last", "email")]
+    assert enrollment.away[0].until > MONDAY + 17 * DAY
+    assert rows[2].reason == "a notice comes “their words”: out of office"
+
+
+@pytest.mark.parametrize("kind", ["auto_reply", "receipt", "delayed"])
+def test_other_notices_are_told_and_change_nothing(kind: str) -> None:
+    rows, _ = simulate(QUOTE, CARLA, ANY_TIME, MONDAY, replies=notice(kind))
+    silent, _ = simulate(QUOTE, CARLA, ANY_TIME, MONDAY)
+    assert tuple(row for row in rows if row.action != "notice") == silent
+    assert [(row.step, row.detail) for row in rows if row.action == "notice"] == [("call", kind)]
+
+
+def test_a_soft_bounce_takes_the_message_again_unless_it_blames_us() -> None:
+    rows, _ = simulate(QUOTE, CARLA, ANY_TIME, MONDAY, replies=notice("soft_bounce"))
+    assert told(rows)[1:5] == [
+        (6, "article", "email"),
+        (7, "call", "retry"),
+        (8, "article", "email"),
+        (11, "call", "task"),
+    ]
+    rows, _ = simulate(QUOTE, CARLA, ANY_TIME, MONDAY, replies=notice("soft_bounce", ours=True))
+    assert told(rows)[1:4] == [(6, "article", "email"), (7, "call", "notice"), (9, "call", "task")]
+
+
+@pytest.mark.parametrize(("kind", "action"), [("bounce", "stop"), ("complaint", "stop"), ("left_company", "pause")])
+def test_notices_that_end_or_pause(kind: str, action: str) -> None:
+    rows, _ = simulate(QUOTE, CARLA, ANY_TIME, MONDAY, replies=notice(kind))
+    assert told(rows)[2:] == [(7, "call", action)]
+
+
+# What is read, held and left undone ----------------------------------------------------------------
+
+
+def test_words_are_read_when_they_come() -> None:
+    asked: list[tuple[datetime, list[str]]] = []
+
+    def read(at: datetime, rows: Sequence[Row]) -> Said:
+        asked.append((at, [row.step for row in rows]))
+        return Said(Heard("interested"), "Yes!", "the reader says so")
+
+    rows, _ = simulate(QUOTE, CARLA, ANY_TIME, MONDAY, replies=[ScriptedReply("article", Span(2, Unit.HOURS), read)])
+    assert asked == [(rows[1].at + timedelta(hours=2), ["thanks", "article"])]
+    assert rows[-1].reason == "they reply “Yes!”: interested; the reader says so"
+
+
+def test_what_cannot_be_written_holds_until_something_happens() -> None:
+    def amiss(template: str) -> str:
+        return "it needs a product" if template == "article-template" else ""
+
+    taken = Assumptions(amiss=amiss)
+    rows, enrollment = simulate(QUOTE, CARLA, ANY_TIME, MONDAY, assumptions=taken)
+    assert told(rows) == [(1, "thanks", "email"), (6, "article", "held")]
+    assert (rows[-1].reason, enrollment.position.step) == ("it needs a product", "article")
+    reply = ScriptedReply("thanks", Span(10, Unit.DAYS), Said(Heard("question")))
+    rows, _ = simulate(QUOTE, CARLA, ANY_TIME, MONDAY, replies=[reply], assumptions=taken)
+    assert told(rows)[1:] == [(6, "article", "held"), (11, "article", "pause")]
+
+
+def test_what_is_held_too_long_is_skipped() -> None:
+    taken = Assumptions(amiss=lambda template: "no" if template == "last-template" else "")
+    rows, _ = simulate(QUOTE, CARLA, ANY_TIME, MONDAY, assumptions=taken)
+    assert told(rows)[3:6] == [(13, "last", "held"), (18, "last", "skip"), (19, "back_off", "back_off")]
+
+
+def test_the_rep_takes_a_while_for_one_task_and_never_does_another() -> None:
+    taken = Assumptions(tasks={"call": Span(4, Unit.DAYS)})
+    rows, _ = simulate(QUOTE, CARLA, ANY_TIME, MONDAY, assumptions=taken)
+    assert told(rows)[2:4] == [(9, "call", "task"), (17, "last", "email")]
+    rows, enrollment = simulate(QUOTE, CARLA, ANY_TIME, MONDAY, assumptions=Assumptions(tasks={"call": None}))
+    assert told(rows)[2:] == [(9, "call", "task")]
+    assert enrollment.task is not None

@@ -241,6 +241,15 @@ async def test_the_sequences_file_is_gone(box: Letterbox) -> None:
     assert await box.reason(ANNA) == "they replied, and the sequence's file is gone"
 
 
+async def test_a_notice_when_the_sequences_file_is_gone_is_kept_and_changes_nothing(box: Letterbox) -> None:
+    (box.desk.folder / "sequences" / "plan.yaml").unlink()
+    await box.desk.adopt()
+    away = box.answer(ANNA, "I am out of the office until Friday.", Auto_Submitted="auto-replied")
+    assert await box.arrives(away) == ["notice"]
+    assert await box.status(ANNA) is ACTIVE
+    assert [message.kind for message in await box.messages(ANNA)] == ["out_of_office"]
+
+
 async def test_two_workers_take_in_the_same_reply_at_once(box: Letterbox) -> None:
     raw = box.answer(ANNA, NO, Cc="susan@flatheadrv.example")
     told = await asyncio.gather(box.arrives(raw), box.arrives(raw, mailbox="susan"))
