@@ -18,12 +18,15 @@ from sequencer.workspace.diagram_layout import (
     wrapped,
 )
 
-_STYLE: Final = """
-svg { --paper: #ffffff; --ink: #1c2530; --quiet: #5a6675; --line: #b9c3cd; --box: #ffffff; --edge: #d4dbe2;
-  --mail: #22637a; --task: #a8541b; --turn: #6b4fa0; --stop: #5a6675; --here: #2d7050; --here-ink: #ffffff; }
-@media (prefers-color-scheme: dark) { svg { --paper: #0f1317; --ink: #e4e9ee; --quiet: #97a4b2; --line: #46525f;
-  --box: #161b21; --edge: #2b343e; --mail: #6db9d1; --task: #e09a62; --turn: #b39ddb; --stop: #97a4b2;
-  --here: #74c29a; --here-ink: #0f1317; } }
+_LIGHT: Final = (
+    "paper #ffffff ink #1c2530 quiet #5a6675 line #b9c3cd box #ffffff edge #d4dbe2 mail #22637a task #a8541b "
+    "turn #6b4fa0 stop #5a6675 here #2d7050 here-ink #ffffff"
+)
+_DARK: Final = (
+    "paper #0f1317 ink #e4e9ee quiet #97a4b2 line #46525f box #161b21 edge #2b343e mail #6db9d1 task #e09a62 "
+    "turn #b39ddb stop #97a4b2 here #74c29a here-ink #0f1317"
+)
+_RULES: Final = """
 text { font: 12.5px system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; fill: var(--quiet); }
 .paper { fill: var(--paper); }
 .name { font-size: 18px; font-weight: 650; fill: var(--ink); }
@@ -44,6 +47,22 @@ text { font: 12.5px system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-se
 .tip { fill: var(--line); }
 .turn { fill: var(--turn); }
 """
+
+
+def _coloured(rules: str, colours: str) -> str:
+    """The rules with their colours written out: slides, wikis and office programs know no variables, and draw black."""
+    words = colours.split()
+    for name, colour in zip(words[::2], words[1::2], strict=True):
+        rules = rules.replace(f"var(--{name})", colour)
+    return rules
+
+
+_STYLE: Final = (
+    _coloured(_RULES, _LIGHT)
+    + "@media (prefers-color-scheme: dark) {\n"
+    + _coloured("".join(f"{line}\n" for line in _RULES.splitlines() if "var(" in line), _DARK)
+    + "}\n"
+)
 
 _ROUND: Final = frozenset({"start", "end", "return", "branch"})
 
