@@ -44,6 +44,7 @@ HAS_ID: Final = "message_id <> ''"
 UNMATCHED: Final = "enrollment_id IS NULL AND handled_at IS NULL"
 NOT_CLEARED: Final = "cleared_at IS NULL"
 NOT_TOLD: Final = "told_at IS NULL"
+TELLING: Final = "kind IN ('interested', 'unsubscribe', 'complaint', 'bounce')"
 CAME_BACK: Final = "kind IN ('bounce', 'complaint')"
 LIVE: Final = "state IN ('started', 'accepted', 'in_doubt')"  # it reached, or may have reached, the contact
 TRIED: Final = f"trial <> '' AND {LIVE}"
@@ -234,6 +235,7 @@ messages: Final = Table(
     UniqueConstraint("mailbox", "message_id", "content_hash", name="uq_messages_content"),
     _partial("ix_messages_message_id", "message_id", where=HAS_ID),
     _partial("ix_messages_unmatched", "received_at", where=UNMATCHED),
+    _partial("ix_messages_telling", "enrollment_id", "kind", where=TELLING),
     _partial("ix_messages_came_back", "mailbox", "received_at", where=CAME_BACK),
     **_NEVER_REUSE,
 )

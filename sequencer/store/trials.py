@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import (
+    ColumnElement,
     Integer,
     and_,
     bindparam,
@@ -38,7 +39,6 @@ ago may be so no more."""
 
 GOOD: Final = ("interested",)
 BAD: Final = ("unsubscribe", "complaint")
-CAME_BACK: Final = "bounce"
 WON: Final = "won"
 
 
@@ -137,11 +137,12 @@ _last: Final = (
     .correlate(tables.enrollments)
     .scalar_subquery()
 )
-_said_so: Final = exists().where(_m.enrollment_id == _n.id, _m.kind.in_(GOOD)).correlate(tables.enrollments)
+_telling: Final[ColumnElement[bool]] = literal_column(f"messages.{tables.TELLING}")
+_said_so: Final = exists().where(_m.enrollment_id == _n.id, _telling, _m.kind.in_(GOOD)).correlate(tables.enrollments)
 _SAID: Final = union_all(
     select(_r.variant, _r.enrollment_id, _m.kind)
     .join_from(_recent, tables.messages, _m.enrollment_id == _r.enrollment_id)
-    .where(_m.kind.in_((*GOOD, *BAD, CAME_BACK)), _r.started_at <= _before, _r.id == _cause),
+    .where(_telling, _r.started_at <= _before, _r.id == _cause),
     select(_r.variant, _r.enrollment_id, literal(WON).label("kind"))
     .join_from(_recent, tables.enrollments, _n.id == _r.enrollment_id)
     .where(_n.status == Status.FINISHED, _n.reason == WON, _r.started_at <= _before, not_(_said_so), _r.id == _last),

@@ -32,6 +32,14 @@ def upgrade() -> None:
         sqlite_where=tried,
         postgresql_where=tried,
     )
+    telling = sa.text("kind IN ('interested', 'unsubscribe', 'complaint', 'bounce')")
+    op.create_index(
+        "ix_messages_telling",
+        "messages",
+        ["enrollment_id", "kind"],
+        sqlite_where=telling,
+        postgresql_where=telling,
+    )
     op.create_table(
         "texts",
         sa.Column("kind", sa.Text(), nullable=False),
