@@ -44,7 +44,7 @@ def test_what_is_not_as_expected_is_told_with_its_line_and_the_time_line(rehears
         "\n"
         "           Mon 30 Nov 2026 09:00          enters\n"
         "        >  Tue 1 Dec 2026 09:30   thanks  e-mail  “Your quote”\n"
-        "           Wed 2 Dec 2026 09:30   thanks  reply   “What <does> it cost & when?” (interested)\n"
+        "           Wed 2 Dec 2026 09:30   thanks  reply   “What <does> it cost & when?” (question)\n"
         "           Wed 2 Dec 2026 09:30   call    pause\n"
         "\n"
         "2 rehearsals, 4 expectations: 1 failed.\n"

@@ -158,9 +158,11 @@ def test_the_example_of_the_design_is_as_expected(folder: Path) -> None:
 
 def test_days_and_minutes_without_the_spread(folder: Path) -> None:
     met(folder, "thanks on 2026-12-21 at 10:00", "article on 2026-12-28 at 08:30", "call on 2026-12-31")
-    assert expecting(folder, "thanks on 2026-12-21 at 10:01", "article between 2026-12-29 and 2027-01-05") == {
+    assert expecting(folder, "thanks on 2026-12-21 at 10:01", "article between 2026-12-29 and 2027-01-04") == {
         "thanks on 2026-12-21 at 10:01": "thanks leaves on Mon 21 Dec 2026 10:00",
-        "article between 2026-12-29 and 2027-01-05": "article leaves on Mon 28 Dec 2026 08:30 (due Sat 26 Dec: weekend)",
+        "article between 2026-12-29 and 2027-01-04": (
+            "article leaves on Mon 28 Dec 2026 08:30 (due Sat 26 Dec: weekend)"
+        ),
     }
 
 
