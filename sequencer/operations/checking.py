@@ -33,7 +33,8 @@ async def check_workspace(folder: Path, environ: Mapping[str, str], *, secrets_r
         for problem in check(folder, environ, fields)
         if problem.code in _OF_THE_ENVIRONMENT and problem not in found
     ]
-    return _sorted(found, missing, amiss)
+    once = {problem.message: problem for problem in reversed(_sorted(missing))}  # smtp and imap want the same password
+    return _sorted(found, once.values(), amiss)
 
 
 def _sorted(*found: Iterable[Problem]) -> list[Problem]:

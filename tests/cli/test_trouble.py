@@ -17,7 +17,7 @@ import sqlalchemy.exc
 
 from sequencer.cli.main import _last_words
 from sequencer.operations.live import Live
-from tests.cli.shell import process, run
+from tests.cli.shell import data, process, run
 from tests.in_force import open_live
 from tests.operations.shop import MONDAY
 
@@ -233,3 +233,8 @@ def test_run_ends_when_it_is_told_to(shop: Path) -> None:
 def test_a_database_that_another_program_keeps(shop: Path) -> None:
     error = sqlalchemy.exc.OperationalError("UPDATE x", {}, sqlite3.OperationalError("database is locked"))
     assert _last_words(error).startswith("another program is writing into the database")
+
+
+def test_a_password_that_is_not_set_is_said_once(shop: Path) -> None:
+    """It stands at the smtp and the imap of two mailboxes; it is one thing to do."""
+    assert [problem["code"] for problem in data("check", "--json")].count("secret-missing") == 1
