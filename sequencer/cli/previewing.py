@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,18 +41,38 @@ def preview(
     step: Annotated[str, typer.Option("--step", metavar="STEP", help="Only the mails of this step.")] = "",
     sets: Sets = None,
     raw: Annotated[bool, typer.Option("--raw", help="Print the bytes as they would go over the wire.")] = False,
+    show: Annotated[bool, typer.Option("--open", help="Show them in the browser, as a mail program would.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write that page into this file, and do not open it.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show the exact messages of a sequence, headers included. Nothing is sent."""
+    if (show or html is not None) and (raw or as_json):
+        wrong_use("--open and --html make a page: leave out --raw and --json")
     if worst and (contact or csv is not None):
         wrong_use("--worst is about made-up people: leave out --contact and --csv")
     if worst and raw:
         wrong_use("--raw is for one contact; --worst --json has the bytes of all of them")
+    if show or html is not None:
+        from sequencer.cli.previewing_page import make_page
+
+        make_page(ctx, sequence, Whom(contact, csv, worst, sets), step, html, show=show)
     if worst:
         _worst(ctx, sequence, sets, step, as_json=as_json)
     if csv is not None:
         _list(ctx, sequence, csv, contact, sets, step, raw=raw, as_json=as_json)
     _one(ctx, sequence, contact, sets, step, raw=raw, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """For whom the mails are, as it was typed."""
+
+    contact: str
+    csv: Path | None
+    worst: bool
+    sets: list[str] | None
 
 
 def _one(
@@ -61,7 +82,7 @@ def _one(
     from sequencer.operations.foresight import letters
 
     workspace, plan, subject, key = subject_of(ctx, name, contact, sets)
-    _known_step(plan, step)
+    known_step(plan, step)
     _show(letters(workspace, plan, subject, now(), key, step=step), subject, raw=raw, as_json=as_json)
 
 
@@ -73,7 +94,8 @@ def _show(found: list[Letter], subject: Subject, *, raw: bool, as_json: bool) ->
     raise typer.Exit(1 if any(letter.held for letter in found) else 0)
 
 
-def _known_step(plan: Plan, step: str) -> None:
+def known_step(plan: Plan, step: str) -> None:
+    """End with code 2 for a step that sends no mail."""
     from sequencer.operations.foresight import emails_of
 
     steps = {each for _, each, _, _ in emails_of(plan)}
@@ -162,8 +184,8 @@ def _list(
     as_json: bool,
 ) -> None:
     """For everybody in a CSV file, or for one of them."""
-    listed = _opened(ctx, name, file, sets)
-    _known_step(listed.plan, step)
+    listed = open_file(ctx, name, file, sets)
+    known_step(listed.plan, step)
     if contact:
         _one_of(listed, file, contact, step, raw=raw, as_json=as_json)
     if raw:
@@ -181,7 +203,7 @@ def _worst(ctx: typer.Context, name: str, sets: list[str] | None, step: str, *, 
 
     workspace = load_workspace(ctx)
     plan = plan_of(workspace, name)
-    _known_step(plan, step)
+    known_step(plan, step)
     found = worst_case(workspace, plan, now(), fields_set(sets, workspace), step=step)
     if isinstance(found, Refusal):
         problem_found(found.reason)
@@ -189,7 +211,8 @@ def _worst(ctx: typer.Context, name: str, sets: list[str] | None, step: str, *, 
     raise typer.Exit(1 if any(one.letter.held for one in found) else 0)
 
 
-def _opened(ctx: typer.Context, name: str, file: Path, sets: list[str] | None) -> ListPreview:
+def open_file(ctx: typer.Context, name: str, file: Path, sets: list[str] | None) -> ListPreview:
+    """A CSV file, looked through. Ends with code 2 or 1 where it cannot be."""
     from sequencer.operations.contact_file import Unreadable
     from sequencer.operations.previews import open_list
     from sequencer.operations.record import Refusal

@@ -167,7 +167,7 @@ def _branch_nodes(sequence: Sequence) -> Iterator[Node]:
 
 
 def _step_node(step: Step, line: str) -> Node:
-    kind, does = _deed(step)
+    kind, does = deed_of(step)
     details = [does]
     if isinstance(step.do, Task) and step.do.note:
         details.append(step.do.note)
@@ -178,7 +178,8 @@ def _step_node(step: Step, line: str) -> Node:
     return Node(step.id, kind, line, step.id, tuple(details))
 
 
-def _deed(step: Step) -> tuple[Kind, str]:
+def deed_of(step: Step) -> tuple[Kind, str]:
+    """What a step does: its kind, and in words."""
     match step.do:
         case Email():
             thread = ", in a new thread" if step.do.thread == "new" else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import data, outcome, run
+from tests.cli.shell import data, outcome, process, run
 
 PEOPLE = "E-Mail;Vorname;Produkt\nanna@example.com;Anna;a tent\nben@example.org;;\nnobody;X;Y\n"
 
@@ -117,3 +117,59 @@ def test_a_file_that_cannot_be_read_says_where(people: Path) -> None:
     (people / "odd.csv").write_text("name\nAnna\n")
     said = run("preview", "quote", "--csv", "odd.csv", code=1)
     assert "odd.csv:1:1: no column is called email" in said
+
+
+# The page -----------------------------------------------------------------------------------------
+
+
+def test_the_page_goes_into_a_file(people: Path) -> None:
+    said = run("preview", "quote", "--html", "page.html")
+    assert said == "page.html: 4 mails\n"
+    page = (people / "page.html").read_text("utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "Content-Security-Policy" in page
+    assert "As Anna Example (made up) would see it" in page
+
+
+def test_the_page_of_a_file_shows_those_who_would_be_held_first(people: Path) -> None:
+    rows = "".join(f"p{number}@example.com,P{number},{'' if number == 38 else 'x'}\n" for number in range(40))
+    (people / "many.csv").write_text("email,first_name,product\n" + rows)
+    said = run("preview", "quote", "--csv", "many.csv", "--html", "page.html", code=1)
+    assert "100 mails, 2 of which cannot be written" in said
+    page = (people / "page.html").read_text("utf-8")
+    assert "25 of the 40 people in many.csv, those who would be held first." in page
+    assert "p38@example.com, line 40" in page
+    run("preview", "quote", "--csv", "many.csv", "--contact", "p3@example.com", "--html", "one.html")
+    assert "Inbox of p3@example.com" in (people / "one.html").read_text("utf-8")
+
+
+def test_the_page_of_the_worst_case(people: Path) -> None:
+    run("preview", "quote", "--worst", "--html", "page.html", code=1)
+    page = (people / "page.html").read_text("utf-8")
+    assert "nothing but an address" in page
+    assert "12 people." in page
+
+
+def test_open_writes_a_file_of_its_own_and_hands_it_to_the_browser(people: Path, tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    done = process("preview", "quote", "--open", environ={"BROWSER": "echo", "TMPDIR": str(tmp_path / "tmp")})
+    assert done.returncode == 0, done.stderr
+    (page,) = (tmp_path / "tmp").glob("preview-quote-*.html")
+    assert page.stat().st_mode & 0o077 == 0
+    assert set(done.stdout.splitlines()) == {f"{page}: 4 mails", page.as_uri()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--html", "page.html", "--json"), 2, "leave out --raw and --json"),
+        (("--html", "page.html", "--step", "thank"), 2, "did you mean `thanks`?"),
+        (("--html", "nowhere/page.html"), 1, "cannot be written: No such file or directory"),
+        (("--html", "page.html", "--csv", "people.csv", "--contact", "x@example.com"), 1, "there is nobody in it"),
+    ],
+)
+def test_pages_that_are_not_made(people: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
+    result = outcome("preview", "quote", *arguments)
+    assert result.exit_code == code
+    assert words in result.output
+    assert not (people / "page.html").exists()
