@@ -23,6 +23,7 @@ from sequencer.operations.report_lives import (
     Lives,
     StepTally,
     Tally,
+    came_back,
     instant,
     merged,
     micros,
@@ -162,8 +163,7 @@ async def report(live: Live, scope: Scope, now: datetime, tell: Tell = _quietly)
         lives = Lives(await rows.people(conn, scope), zone, micros(now - FRESH))
         lives.hear(await rows.replies(conn))
         endings = await rows.ends(conn)
-        ids = [row.message_id.strip("<>") for row in endings if row.kind == "NotDelivered" and row.message_id]
-        returned = await rows.returned(conn, ids)
+        returned = await rows.returned(conn, sorted(came_back(endings)))
         async for done, sent in rows.sent(conn, last):
             lives.send(sent, returned)
             tell(done, last)

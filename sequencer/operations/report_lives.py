@@ -291,6 +291,15 @@ def _count(life: Life, now: int, bounced: Callable[[Life], bool]) -> None:
         tally.waited.append(max(0, until - life.first) / DAY)
 
 
+def came_back(endings: Rows) -> set[str]:
+    """The Message-IDs, without angle brackets, of what came back or never left; but for what turned up after all."""
+    told = [row for row in endings if row.kind in ("NotDelivered", "Recovered") and row.message_id]
+    gone: set[str] = set()
+    for row in sorted(told, key=lambda row: (row.enrollment_id, row.version)):
+        (gone.add if row.kind == "NotDelivered" else gone.discard)(row.message_id.strip("<>"))
+    return gone
+
+
 def merged(tallies: Mapping[str, Tally]) -> Tally:
     """All of them as one, without steps."""
     whole = Tally()
