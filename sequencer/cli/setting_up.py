@@ -160,7 +160,7 @@ async def _try_connections(folder: Path, *, quiet: bool) -> list[Problem]:
 
 def schema(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Of what: sequence or config.")] = "sequence",
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Of what: sequence, config or test.")] = "sequence",
     write: Annotated[
         bool, typer.Option("--write", help="Bring the schema files of the workspace up to date instead.")
     ] = False,

@@ -12,6 +12,7 @@ from pydantic import WithJsonSchema as JsonSchema
 from pydantic_core import core_schema
 
 from sequencer.core.model import Span
+from sequencer.core.react import HUMAN_KINDS
 from sequencer.core.when import PhraseError, parse_span
 from sequencer.workspace.expectations import Expectation, parse_expectation
 from sequencer.workspace.shapes import OneOrMore, Shorthand, SpanPhrase, Strict, refuse
@@ -78,8 +79,10 @@ Day = Annotated[date, PlainValidator(_read_day), JsonSchema({"type": "string", "
 TaskTime = Annotated[
     Span | Literal["never"],
     PlainValidator(_read_task_time),
-    JsonSchema({"type": "string", "examples": ["2 days", NEVER]}),
+    JsonSchema({"type": "string", "description": "How long the rep takes for it.", "examples": ["2 days", NEVER]}),
 ]
+ContactField = Annotated[str, Field(description="A field of the contact, as a text.", examples=["Carla"])]
+EnrollmentField = Annotated[str, Field(description="A field of the enrollment, as a text.", examples=["2026-12-01"])]
 ExpectationLine = Annotated[
     Expectation,
     PlainValidator(_phrase(parse_expectation, 'article says "price: ready"')),
@@ -111,15 +114,29 @@ class OrOne:
 class AnswerFile(Strict):
     """What comes back after a touch: from a person, in words or as a kind; or a machine's notice."""
 
-    after: str = Field(description="The id of the step that is answered, or back_off.", min_length=1)
-    in_: SpanPhrase = Field(alias="in", description="How long after it: 2 days, 3 hours, 2 business days.")
+    after: str = Field(
+        description="The id of the step that is answered, or back_off.",
+        min_length=1,
+        examples=["article", "back_off"],
+    )
+    in_: SpanPhrase = Field(
+        alias="in",
+        description="How long after it: 2 days, 3 hours, 2 business days.",
+        examples=["2 days", "3 hours", "2 business days"],
+    )
     says: str = Field(
-        "", description="What they write. The inbox reader finds out its kind and date, as it will for the daemon."
+        "",
+        description="What they write. The inbox reader finds out its kind and date, as it will for the daemon.",
+        examples=["Can you try me in March?"],
     )
     kind: str = Field(
-        "", description="The kind (`not_now`, `out_of_office` …) or one of your labels; it wins over what `says` means."
+        "",
+        description="The kind (`not_now`, `out_of_office` …) or one of your labels; it wins over what `says` means.",
+        examples=sorted(HUMAN_KINDS),
     )
-    date: Day | None = Field(None, description="The day they name; it wins over what `says` means.")
+    date: Day | None = Field(
+        None, description="The day they name; it wins over what `says` means.", examples=["2027-03-01"]
+    )
 
     @model_validator(mode="after")
     def _something(self) -> AnswerFile:
@@ -131,20 +148,35 @@ class AnswerFile(Strict):
 class RehearsalFile(Strict):
     """One rehearsal: who enters when, what they answer, and what is expected."""
 
-    name: str = Field("", description="What it shows, in a few words; reports print it.")
-    contact: dict[str, str] = Field(
+    name: str = Field(
+        "",
+        description="What it shows, in a few words; reports print it.",
+        examples=["a date in their own words is kept"],
+    )
+    contact: dict[str, ContactField] = Field(
         default_factory=dict,
         description="Who: email, timezone, holidays, language and any field. What the plan asks for and is not given "
         "here is made up; zone, holidays and language come from config.yaml.",
+        examples=[{"email": "carla@example.com", "timezone": "America/Denver"}],
     )
-    without: OneOrMore = Field((), description="Fields that are not made up: this contact does not have them.")
-    mailbox: str = Field("", description="The mailbox that sends; else the first of the sequence.")
-    start: Start = Field(description="When they enter, in their zone: 2026-12-18 10:00, or a day (at nine).")
-    set_: dict[str, str] = Field(
-        default_factory=dict, alias="set", description="Fields of the enrollment, as `enroll --set` gives them."
+    without: OneOrMore = Field(
+        (), description="Fields that are not made up: this contact does not have them.", examples=["phone"]
+    )
+    mailbox: str = Field("", description="The mailbox that sends; else the first of the sequence.", examples=["mark"])
+    start: Start = Field(
+        description="When they enter, in their zone: 2026-12-18 10:00, or a day (at nine).",
+        examples=["2026-12-18 10:00", "2026-12-18"],
+    )
+    set_: dict[str, EnrollmentField] = Field(
+        default_factory=dict,
+        alias="set",
+        description="Fields of the enrollment, as `enroll --set` gives them.",
+        examples=[{"product": "a 24-foot travel trailer"}],
     )
     reply: Annotated[tuple[AnswerFile, ...], OrOne()] = Field(
-        (), description="What comes back: one answer, or a list of them."
+        (),
+        description="What comes back: one answer, or a list of them.",
+        examples=[{"after": "article", "in": "2 days", "says": "Can you try me in March?"}],
     )
     tasks: Annotated[
         dict[str, TaskTime], Shorthand(lambda text: {EVERY_TASK: text}, {"type": "string", "examples": ["2 days"]})
@@ -152,9 +184,12 @@ class RehearsalFile(Strict):
         default_factory=dict,
         description="How long the rep takes for a task: `2 days` or `never`, for all, or by the id of the step. At "
         "once when left out.",
+        examples=["2 days", NEVER, {"call": "2 days"}],
     )
     expect: Annotated[tuple[ExpectationLine, ...], OrOne()] = Field(
-        description="What must happen, in this order; other things may happen in between.", min_length=1
+        description="What must happen, in this order; other things may happen in between.",
+        min_length=1,
+        examples=[["article on 2026-12-28", "snoozed until 2027-03-01", "nothing before 2027-03-01"]],
     )
 
 

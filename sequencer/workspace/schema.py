@@ -20,6 +20,7 @@ from pydantic_core import core_schema
 
 from sequencer.workspace import editor_forms
 from sequencer.workspace.config_schema import ConfigFile
+from sequencer.workspace.rehearsal_schema import RehearsalFile
 from sequencer.workspace.schema_rules import SNIPPETS, rules_for, with_known_keys
 from sequencer.workspace.sequence_schema import SequenceFile
 from sequencer.workspace.source import Document, Problem, read_text
@@ -43,8 +44,16 @@ def config_schema() -> dict[str, Any]:
     return _schema(ConfigFile, "The settings of a workspace: who sends, from which servers, and how fast.")
 
 
+def rehearsals_schema() -> dict[str, Any]:
+    """The schema of sequences/*.test.yaml."""
+    each = _schema(RehearsalFile, "Who enters when, what they answer, and what is expected.")
+    del each["$schema"]
+    told = "Rehearsals of a sequence: what is expected of it, played by `sequencer test`."
+    return {"$schema": DRAFT, "type": "array", "minItems": 1, "items": each, "description": told}
+
+
 SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = MappingProxyType(
-    {"sequence": sequence_schema, "config": config_schema}
+    {"sequence": sequence_schema, "config": config_schema, "test": rehearsals_schema}
 )
 """By the name of what it describes; the file is docs/NAME.schema.json."""
 
