@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
 from sequencer.cli.context import Json, now, print_json, wrong_use
+from sequencer.cli.crowding import Asked, simulate_crowd
 from sequencer.cli.subjects import ForContact, Name, Sets, subject_of
 from sequencer.cli.text import acted, columns, instant, paragraph, person, say
 
@@ -37,10 +39,53 @@ def simulate(
         ),
     ] = None,
     until: Annotated[str, typer.Option("--until", metavar="DATE", help="Look no further than this day.")] = "",
+    contacts: Annotated[
+        int | None, typer.Option("--contacts", metavar="N", help="Not one person but so many invented ones at once.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="All the people of this file at once; not stored.")
+    ] = None,
+    per_day: Annotated[
+        int | None,
+        typer.Option("--per-day", metavar="N", min=1, help="So many of them enter a working day; else all at once."),
+    ] = None,
+    answering: Annotated[
+        str, typer.Option("--answers", metavar="PERCENT", help="So many of them answer: 8%. Else nobody does.")
+    ] = "",
+    zones: Annotated[
+        str, typer.Option("--zones", metavar="A,B", help="Invented people live in these, as America/Denver.")
+    ] = "",
+    warm: Annotated[bool, typer.Option("--warm", help="The mailboxes are past their ramp-up.")] = False,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Other invented people, other answers.")] = 1,
     sets: Sets = None,
     as_json: Json = False,
 ) -> None:
-    """Show the time line of a sequence, by the very rules that the daemon follows."""
+    """Show the time line of a sequence, by the very rules that the daemon follows; or what a crowd comes to."""
+    if contacts is not None or csv is not None:
+        if contact or reply or (contacts is not None and csv is not None):
+            wrong_use(
+                "--contacts and --csv are about many people: leave out --contact and --reply, and take one of them"
+            )
+        asked = Asked(sequence, contacts, csv, start, until, per_day, answering, zones, seed, warm=warm)
+        simulate_crowd(ctx, asked, sets, as_json=as_json)
+        return
+    if per_day is not None or answering or zones or warm:
+        wrong_use("--per-day, --answers, --zones and --warm are about many people: say how many, as in --contacts 1000")
+    _one(ctx, sequence, contact, start, reply, until, sets, as_json=as_json)
+
+
+def _one(
+    ctx: typer.Context,
+    sequence: str,
+    contact: str,
+    start: str,
+    reply: list[str] | None,
+    until: str,
+    sets: list[str] | None,
+    *,
+    as_json: bool,
+) -> None:
+    """The time line of one person."""
     from sequencer.operations import foresight
     from sequencer.operations.answers import parse_reply
     from sequencer.operations.explain import zone_for

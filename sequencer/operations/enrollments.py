@@ -224,8 +224,13 @@ def choose_mailbox(live: Live, plan: Plan, person: Contact, history: Sequence[St
     used = [standing.enrollment for standing in history if standing.enrollment.mailbox in allowed]
     for enrollment in sorted(used, key=lambda enrollment: enrollment.emails_sent == 0):
         return enrollment.mailbox
-    digest = blake2b(normal(person.email).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return allowed[int.from_bytes(digest, "big") % len(allowed)]
+    return mailbox_by_hash(allowed, person.email)
+
+
+def mailbox_by_hash(names: Sequence[str], email: str) -> str:
+    """Which of these mailboxes somebody hears from who has had mail from none of them."""
+    digest = blake2b(normal(email).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return names[int.from_bytes(digest, "big") % len(names)]
 
 
 # Moving on ----------------------------------------------------------------------------------------

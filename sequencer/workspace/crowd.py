@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Many
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from typing import Final
@@ -28,7 +28,10 @@ _MAILBOX: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """One of the crowd: when they enter (UTC), from which mailbox they hear, and how they answer."""
+    """One of the crowd: when they enter (UTC), from which mailbox they hear, and how they answer.
+
+    `amiss` says why a template cannot be written for them, "" when it can; the same whenever it is asked.
+    """
 
     contact: Contact
     enters: datetime
@@ -36,16 +39,18 @@ class Entrant:
     calendar: Calendar
     fields: Fields = field(default_factory=dict)
     replies: tuple[ScriptedReply, ...] = ()
+    amiss: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """What became of one of them; `ended` says it in words."""
+    """What became of one of them; `ended` says it in words. `waits_since`: they still wait for their mailbox."""
 
     entrant: Entrant
     rows: tuple[Row, ...]
     enrollment: Enrollment
     ended: str
+    waits_since: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -112,7 +117,7 @@ def play_crowd(
                 number=number,
                 fields=entrant.fields,
                 replies=entrant.replies,
-                taken=assumptions,
+                taken=replace(assumptions or Assumptions(), amiss=entrant.amiss),
             )
         )
         for number, entrant in enumerate(entrants, 1)
@@ -124,7 +129,7 @@ def play_crowd(
         _wake(crowd, index, walker.play.now)
     _run(crowd)
     return tuple(
-        Journey(entrant, tuple(walker.play.rows), walker.play.enrollment, _ended(walker))
+        Journey(entrant, tuple(walker.play.rows), walker.play.enrollment, _ended(walker), _waits_since(walker))
         for entrant, walker in zip(entrants, walkers, strict=True)
     )
 
@@ -237,6 +242,12 @@ def _note_wait(walker: _Walker, mailbox: _Mailbox, now: datetime) -> None:
     reason = max(lasted, key=lambda each: lasted[each])
     walker.play.held = shifted(walker.play.held, Cause.LIMIT, reason, walker.joined, now)
     walker.joined = None
+
+
+def _waits_since(walker: _Walker) -> datetime | None:
+    if walker.due is None:
+        return None
+    return next((shift.since for shift in walker.play.held if shift.cause is Cause.LIMIT), walker.joined)
 
 
 def _ended(walker: _Walker) -> str:

@@ -227,8 +227,8 @@ def happens_next(play: Play) -> SendEmail | datetime | None:
             case CreateTask():
                 _task(play, decision)
             case _:
+                play.rows.append(_row_of(play.now, decision, play.held))
                 _record(play, event_of(decision, play.now))
-                play.rows.append(_row_of(play.now, decision))
     return None
 
 
@@ -408,17 +408,20 @@ def _name_of(event: e.Event) -> tuple[str, str]:
             return "move_to", event.to
         case e.Stopped():
             return "stop", event.reason
+        case e.Paused():
+            return "pause", "" if event.reason.startswith("they replied (") else event.reason
         case e.NotDelivered():
             return "retry", event.retry_at.isoformat() if event.retry_at is not None else ""
         case _:
             return "pause", ""
 
 
-def _row_of(now: datetime, decision: Decision) -> Row:
+def _row_of(now: datetime, decision: Decision, held: tuple[Shift, ...]) -> Row:
     match decision:
         case Skip():
-            due_at = wished(decision.shifts, now)
-            return Row(now, decision.step, "skip", "", decision.reason, due_at, decision.shifts)
+            moved = (*decision.shifts, *held)
+            due_at = wished(moved, now)
+            return Row(now, decision.step, "skip", "", decision.reason, due_at, unbroken(moved, due_at, now))
         case MoveOn():
             return Row(now, "", "move_to", decision.sequence, decision.reason)
         case End():
