@@ -32,11 +32,13 @@ def subject_of(
     """The workspace, the plan, whom to look ahead for, and the signing key (any, for somebody made up)."""
     from sequencer.operations import foresight
     from sequencer.operations.record import Refusal
+    from sequencer.operations.variants import keep_splits
 
     if contact:
 
-        async def look(live: Live, _: datetime) -> tuple[Workspace, Plan, Subject | Refusal, bytes]:
+        async def look(live: Live, at: datetime) -> tuple[Workspace, Plan, Subject | Refusal, bytes]:
             plan = plan_of(live.workspace, name)
+            await keep_splits(live, at)
             async with live.database.read() as conn:
                 found = await foresight.real(conn, live, plan, contact, fields_set(sets, live.workspace))
             return live.workspace, plan, found, live.key

@@ -27,6 +27,7 @@ from sequencer.core.model import (
 )
 from sequencer.core.model import Sequence as Plan
 from sequencer.core.shifts import Shift
+from sequencer.core.variants import NO_SPLITS, Splits
 from sequencer.mail.threads import new_thread
 from sequencer.operations.enrollments import choose_mailbox
 from sequencer.operations.explain import iso, zone_for
@@ -37,6 +38,7 @@ from sequencer.operations.quoting import said_by
 from sequencer.operations.record import Refusal
 from sequencer.store import contacts, enrollments
 from sequencer.workspace.config import Mailbox
+from sequencer.workspace.rehearsal_schema import YEARS
 from sequencer.workspace.rehearsals import Answer
 from sequencer.workspace.templates import THEY_SAID
 from sequencer.workspace.workspace import Workspace
@@ -63,6 +65,7 @@ class Subject:
     made_up: bool = False
     fields: Fields | None = None
     said: str = ""  # what they wrote last
+    splits: Splits | None = None  # how variants are dealt at present; None: equally
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,7 @@ async def real(
         enrollment = replace(enrollment, fields={**enrollment.fields, **fields})
     known = enrollment.fields if enrollment is not None else fields
     said = await said_by(conn, contact, enrollment) if enrollment is not None else ""
-    return Subject(contact, mailbox, enrollment, fields=known, said=said)
+    return Subject(contact, mailbox, enrollment, fields=known, said=said, splits=live.splits)
 
 
 def mailbox_of(workspace: Workspace, plan: Plan) -> Mailbox | Refusal:
@@ -206,10 +209,13 @@ def _variants(
     """The variants of one step, and the enrollment as if the chosen one had been sent."""
     step_id, email, only_if = mail
     skipped = only_if is not None and not condition_holds(only_if, subject.contact, enrollment.fields)
-    chosen = choose_variant(email, enrollment, step_id)
+    chosen = choose_variant(email, enrollment, step_id, subject.splits or NO_SPLITS)
+    retired = {name for name, percent in zip(email.variants, email.percent, strict=False) if not percent} - {chosen}
     follow = enrollment
     found: list[Letter] = []
     for variant in email.variants:
+        if variant in retired:
+            continue
         action = SendEmail(step_id, Email((variant,), email.thread), now, enrollment.position, enrollment.position)
         prepared = _prepared(workspace, subject, line, enrollment, action, now, key)
         letter = Letter(line, step_id, variant, variant == chosen, b"", only_if=_text(only_if), skipped=skipped)
@@ -312,6 +318,8 @@ def parse_start(text: str, contact: Contact) -> datetime | Refusal:
         start = datetime.fromisoformat(text.strip())
     except ValueError:
         return Refusal(f"“{text}” is no date: write it as in 2026-12-01 or 2026-12-01T14:30")
+    if start.year not in YEARS:
+        return Refusal(f"the year {start.year} is too far away: write it as in 2026-12-01")
     if len(text.strip()) <= 10:
         start = datetime.combine(start.date(), MORNING)
     if start.tzinfo is None:

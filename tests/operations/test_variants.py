@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import event, insert
 
+from sequencer.operations import foresight
 from sequencer.operations.live import Live
 from sequencer.operations.relabel import relabel
 from sequencer.operations.steering import Who, close, stop
@@ -349,6 +350,46 @@ async def test_after_an_edit_the_split_of_before_is_not_dealt_by(database: Datab
         await desk.enroll(*people(30))
         await desk.turn()
         assert min(Counter([await had(desk, email) for email in people(30)]).values()) >= 6
+
+
+async def test_a_preview_marks_the_variant_that_will_be_dealt(database: Database, tmp_path: Path) -> None:
+    async with a_trial(database, tmp_path, 8, 30) as desk:
+        plan = desk.live.workspace.sequences["plan"]
+        await desk.enroll(*people(12))
+        await keep_splits(desk.live, desk.now)
+        foreseen = {}
+        for email in people(12):
+            async with desk.live.database.read() as conn:
+                subject = await foresight.real(conn, desk.live, plan, email)
+            assert isinstance(subject, foresight.Subject)
+            shown = foresight.letters(desk.live.workspace, plan, subject, desk.now, desk.live.key, step="first")
+            assert [letter.template for letter in shown] == ["first", "fresh"]
+            (foreseen[email],) = (letter.template for letter in shown if letter.chosen)
+        await desk.turn()
+        assert foreseen == {email: await had(desk, email) for email in people(12)}
+
+
+async def test_a_preview_shows_no_variant_that_nobody_new_gets(database: Database, tmp_path: Path) -> None:
+    plan = FIXED.replace("70%", "100%").replace("30%", "0%")
+    async with a_desk(database, tmp_path, plan=plan) as desk:
+        anybody = foresight.made_up(desk.live.workspace, desk.live.workspace.sequences["plan"], desk.now.date())
+        assert isinstance(anybody, foresight.Subject)
+        plan_now = desk.live.workspace.sequences["plan"]
+        shown = foresight.letters(desk.live.workspace, plan_now, anybody, desk.now, desk.live.key, step="first")
+        assert [letter.template for letter in shown] == ["first"]
+
+
+async def test_a_message_that_was_deferred_is_still_shown(database: Database, tmp_path: Path) -> None:
+    async with a_desk(database, tmp_path, plan=SEVERAL) as desk:
+        desk.peer.once("data", Say("451 4.3.0 later"))
+        await desk.enroll(ANNA)
+        await desk.turn()
+        async with desk.live.database.read() as conn:
+            subject = await foresight.real(conn, desk.live, desk.live.workspace.sequences["plan"], ANNA)
+        assert isinstance(subject, foresight.Subject)
+        plan = desk.live.workspace.sequences["plan"]
+        shown = foresight.letters(desk.live.workspace, plan, subject, desk.now, desk.live.key)
+        assert [letter.step for letter in shown if letter.chosen] == ["first", "second", "third"]
 
 
 @contextmanager
