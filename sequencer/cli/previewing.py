@@ -127,11 +127,15 @@ def letter_json(letter: Letter) -> dict[str, Any]:
 
 
 def _print_letters(found: list[Letter], subject: Subject, *, raw: bool) -> None:
+    from sequencer.operations.letters import has_had
+
     whom = "a made-up contact" if subject.made_up else person(subject.contact)
     if not raw:
         say(f"The mails for {whom}, from the mailbox {subject.mailbox.name}:")
-        if subject.enrollment is not None and subject.enrollment.sent_variants:
-            say(f"(sent already: {', '.join(subject.enrollment.sent_variants)})")
+        person_in = subject.enrollment
+        sent = [step for step in person_in.sent_variants if has_had(person_in, step)] if person_in is not None else []
+        if sent:
+            say(f"(sent already: {', '.join(sent)})")
     for letter in found:
         if raw:
             say(letter.data.decode("ascii", "replace").replace("\r\n", "\n"))
