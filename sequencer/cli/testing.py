@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sequencer.cli.context import Json, folder_of, load_workspace, print_json, problem_found, problem_lines, wrong_use
+from sequencer.cli.context import Json, folder_of, load_workspace, print_json, problem_found, wrong_use
+from sequencer.cli.problems import explained
 from sequencer.cli.text import acted, columns, counted, instant, say
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _write_junit(path: Path, rehearsed: Rehearsed) -> None:
 
 
 def _print(folder: Path, rehearsed: Rehearsed) -> None:
-    for line in problem_lines(folder, rehearsed.problems):
+    for line in explained(folder, rehearsed.problems):
         say(line)
     file = ""
     for outcome in rehearsed.outcomes:

@@ -171,6 +171,8 @@ def _read(scene: Scene, answer: Answer, at: datetime, subject: str) -> Reading:
 
 def written(scene: Scene, answer: Answer, at: datetime, subject: str) -> bytes:
     """The mail that would bring an answer: theirs, their program's, or a server's."""
+    # What a terminal could not decode comes as lone surrogates, of which no mail can be made.
+    answer, subject = replace(answer, words=_encodable(answer.words)), _encodable(subject)
     if answer.kind in RETURNED:
         return _report(scene, answer, at, subject)
     mail = EmailMessage()
@@ -210,6 +212,10 @@ def _report(scene: Scene, answer: Answer, at: datetime, subject: str) -> bytes:
         'Content-Type: multipart/report; report-type=delivery-status; boundary="report"\n\n'
     )
     return f"{top}{body}--report--\n".encode()
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def _one_line(text: str) -> str:

@@ -38,6 +38,7 @@ from sequencer.operations.quoting import said_by
 from sequencer.operations.record import Refusal
 from sequencer.store import contacts, enrollments
 from sequencer.workspace.config import Mailbox
+from sequencer.workspace.rehearsal_schema import YEARS
 from sequencer.workspace.rehearsals import Answer
 from sequencer.workspace.templates import THEY_SAID
 from sequencer.workspace.workspace import Workspace
@@ -317,6 +318,8 @@ def parse_start(text: str, contact: Contact) -> datetime | Refusal:
         start = datetime.fromisoformat(text.strip())
     except ValueError:
         return Refusal(f"“{text}” is no date: write it as in 2026-12-01 or 2026-12-01T14:30")
+    if start.year not in YEARS:
+        return Refusal(f"the year {start.year} is too far away: write it as in 2026-12-01")
     if len(text.strip()) <= 10:
         start = datetime.combine(start.date(), MORNING)
     if start.tzinfo is None:

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import Final, assert_never
 from zoneinfo import ZoneInfo
 
-from sequencer.core.model import BACK_OFF, Status, Task
+from sequencer.core.model import BACK_OFF, Email, Status, Task
 from sequencer.core.model import Sequence as Plan
 from sequencer.core.react import HUMAN_KINDS
 from sequencer.operations.history import moment
@@ -301,7 +301,7 @@ def _texts(stage: Stage, expected: Expectation, happening: Happening) -> list[tu
         note = fill(_note(stage.plan, happening.step), variables)
         return [("", note if isinstance(note, str) else "")]
     found = []
-    for template in email.variants:
+    for template in in_use(email):
         rendered = render(stage.workspace.templates, template, variables)
         if not isinstance(rendered, Rendered):
             text = ""
@@ -311,6 +311,12 @@ def _texts(stage: Stage, expected: Expectation, happening: Happening) -> list[tu
             text = happening.subject if happening.subject.startswith("Re: ") else rendered.subject
         found.append((template, text))
     return found
+
+
+def in_use(email: Email) -> list[str]:
+    """The variants that anybody gets."""
+    shares = email.percent or (1,) * len(email.variants)
+    return [name for name, percent in zip(email.variants, shares, strict=False) if percent]
 
 
 def _note(plan: Plan, step: str) -> str:
@@ -354,7 +360,8 @@ def tell(stage: Stage, happening: Happening) -> str:
         case What.MOVED:
             return f"moved to {happening.detail} {when}{because}"
         case What.PAUSED | What.STOPPED | What.FINISHED:
-            return f"{happening.what} {when}{because}"
+            why = "; ".join(part for part in (happening.detail, reason) if part)
+            return f"{happening.what} {when} ({why})" if why else f"{happening.what} {when}"
         case _:
             return f"{happening.action.replace('_', ' ')} {when}{because}"
 

@@ -20,6 +20,9 @@ from sequencer.workspace.shapes import OneOrMore, Shorthand, SpanPhrase, Strict,
 T = TypeVar("T")
 
 NEVER: Final = "never"
+YEARS: Final = range(1970, 2200)
+"""Those in which time zones and holidays can be reckoned with."""
+
 EVERY_TASK: Final = ""
 """The key under which `tasks: 2 days` is kept: what is true of every task."""
 
@@ -39,6 +42,8 @@ def _read_start(value: object) -> datetime:
         start = datetime.fromisoformat(text)
     except ValueError:
         raise refuse("start", f"`{text[:40]}` is no day", "write it as in 2026-12-18, or 2026-12-18 10:00") from None
+    if start.year not in YEARS:
+        raise refuse("start", f"the year {start.year} is too far away", "write it as in 2026-12-18")
     return start if ":" in text else start.replace(hour=9)
 
 

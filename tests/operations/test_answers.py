@@ -189,3 +189,8 @@ def test_what_is_quoted_below_their_words_is_not_read(scene: Scene) -> None:
     answer = Answer("article", TWO_DAYS, "Not for us, thanks.\n\nOn Mon, 28 Dec 2026 Mark wrote:\n> too expensive?")
     said = hear(scene, answer, WEDNESDAY, "Your quote")
     assert (said.heard.kind, said.heard.label) == ("not_interested", "")
+
+
+def test_what_a_terminal_could_not_decode_is_read_as_well(scene: Scene) -> None:
+    answer = Answer("article", TWO_DAYS, "Not interested \udce4 \x00 thanks")
+    assert hear(scene, answer, WEDNESDAY, "Gr\udcfc\udcdfe").heard.kind == "not_interested"

@@ -147,7 +147,7 @@ def test_the_time_line_of_somebody_who_answers(shop: Workspace) -> None:
     seen = foresight.time_line(shop, plan, subject, MONDAY, [reply])
     assert actions(seen) == [("thanks", "email", "Your quote"), ("call", "move_to", "")]
     assert seen[-1].detail == "keep"
-    assert "not_interested" in seen[-1].reason
+    assert "not interested" in seen[-1].reason
 
 
 async def test_a_mail_that_could_not_be_written_says_so(live: Live) -> None:
@@ -197,4 +197,5 @@ def test_starts(shop: Workspace) -> None:
     assert parse_start("2026-12-01", subject.contact) == datetime(2026, 12, 1, 16, 0, tzinfo=UTC)
     assert parse_start("2026-12-01T14:30", subject.contact) == datetime(2026, 12, 1, 21, 30, tzinfo=UTC)
     assert parse_start("2026-12-01T14:30+01:00", subject.contact) == datetime(2026, 12, 1, 13, 30, tzinfo=UTC)
-    assert isinstance(parse_start("soon", subject.contact), Refusal)
+    for text in ("soon", "0001-01-01", "9999-12-31"):
+        assert isinstance(parse_start(text, subject.contact), Refusal)

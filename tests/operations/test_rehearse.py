@@ -245,6 +245,21 @@ def test_an_absence_moves_what_comes(folder: Path) -> None:
     met(folder, "read as out_of_office", "nothing before 2027-01-12", "article", more=more)
 
 
+def test_the_reason_of_the_author_is_found_and_shown(folder: Path) -> None:
+    path = folder / "sequences" / "quote-follow-up.yaml"
+    path.write_text(path.read_text().replace("any: pause", 'any: {pause: "call them, they read it"}'))
+    more = '  reply: {after: thanks, in: 1 hour, says: "Let me ask my boss."}\n'
+    met(folder, "paused because they read it", more=more)
+    assert "call them" in expecting(folder, "paused because nobody knows", more=more)["paused because nobody knows"]
+
+
+def test_a_variant_that_nobody_gets_need_not_say_it(folder: Path) -> None:
+    path = folder / "sequences" / "quote-follow-up.yaml"
+    both = "email: [pertinent-article, customer-story]"
+    path.write_text(path.read_text().replace(both, "email: {pertinent-article: 0%, customer-story: 100%}"))
+    met(folder, 'article says "the Bergs"')
+
+
 def test_a_soft_bounce_takes_the_step_again_and_begins_the_thread_anew(folder: Path) -> None:
     more = '  reply: {after: thanks, in: 1 minute, kind: soft_bounce, says: "452 4.2.2 full"}\n'
     outcome = played(folder, f"- start: 2026-12-18 10:00\n{more}  expect: [thanks, thanks, article]\n")

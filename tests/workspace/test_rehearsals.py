@@ -160,6 +160,7 @@ CASE = "- start: 2026-12-18\n  expect: hello\n"
         ("contact: x\n", ["1:1 expected a list of rehearsals"]),
         ("- expect: hello\n", ["1:3 the key `start` is missing"]),
         ("- start: soon\n  expect: hello\n", ["1:10 `soon` is no day (write it as in 2026-12-18, or"]),
+        ("- start: 9999-12-31\n  expect: hello\n", ["1:10 the year 9999 is too far away"]),
         ("- start: 2026-12-18\n", ["1:3 the key `expect` is missing"]),
         (f"{CASE}  expct: hello\n", ["3:3 there is no key `expct` here (did you mean `expect`?)"]),
         (f"{CASE}  mailbox: marc\n", ["3:12 there is no mailbox `marc` in config.yaml (did you mean `mark`?)"]),
