@@ -5,7 +5,8 @@ output put where the page had another one, and docs/pictures/ drawn anew (half a
 
 The tables of keys in docs/ come from the models that read the files, between `<!-- keys: Model -->` and
 `<!-- end -->`; docs/*.schema.json come from the same models; the packaged starter is a copy of the top-level
-workspace; the state diagram of docs/architecture.md is drawn from the state table.
+workspace; the state diagram of docs/architecture.md is drawn from the state table, those of docs/plays.md from
+sequences/.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ from pydantic.fields import FieldInfo  # noqa: E402
 
 from sequencer.core.diagram import mermaid  # noqa: E402
 from sequencer.workspace import config_schema, rehearsal_schema, sequence_schema, templates  # noqa: E402
+from sequencer.workspace.diagram import diagram_of  # noqa: E402
+from sequencer.workspace.diagram_mermaid import mermaid as drawn_play  # noqa: E402
 from sequencer.workspace.schema import write_schemas  # noqa: E402
 from sequencer.workspace.starter import packaged, refresh  # noqa: E402
+from sequencer.workspace.workspace import load_sequence_text  # noqa: E402
 
 MODELS: Final[dict[str, type[BaseModel]]] = {
     model.__name__: model
@@ -50,8 +54,9 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     )
 }
 DIAGRAM: Final = re.compile(r"(<!-- state diagram -->\n).*?(<!-- /state diagram -->)", re.DOTALL)
+PLAY: Final = re.compile(r"(<!-- play: ([\w-]+) -->\n).*?(<!-- /play -->)", re.DOTALL)
 TABLE: Final = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-PAGES: Final = ("architecture.md", "sequences.md", "configuration.md", "templates.md", "rehearsing.md")
+PAGES: Final = ("architecture.md", "sequences.md", "configuration.md", "templates.md", "rehearsing.md", "plays.md")
 
 
 def key_table(model: type[BaseModel]) -> str:
@@ -65,9 +70,19 @@ def _row(key: str, info: FieldInfo) -> str:
     return f"| `{key}` | {needed} | {(info.description or '').replace('|', chr(92) + '|')} |"
 
 
+def play_diagram(name: str) -> str:
+    """A shipped play as Mermaid."""
+    text = (REPOSITORY / "sequences" / f"{name}.yaml").read_text("utf-8")
+    sequence, problems = load_sequence_text(name, text)
+    if sequence is None:
+        raise SystemExit(f"sequences/{name}.yaml: {problems}")
+    return drawn_play(diagram_of(sequence))
+
+
 def with_tables(text: str) -> str:
-    """A page with its tables as the models have them now, and the state diagram as the state table has it."""
+    """A page with its tables as the models have them now, its diagrams as the state table and the plays have them."""
     drawn = DIAGRAM.sub(lambda found: f"{found[1]}```mermaid\n{mermaid()}\n```\n{found[2]}", text)
+    drawn = PLAY.sub(lambda found: f"{found[1]}```mermaid\n{play_diagram(found[2])}```\n{found[3]}", drawn)
     return TABLE.sub(lambda found: found[1] + key_table(MODELS[found[2]]) + found[3], drawn)
 
 
