@@ -33,8 +33,10 @@ from sequencer.operations.coming import Coming, Prospect, goes_out
 from sequencer.operations.explain import zone_for
 from sequencer.operations.facts import Question, answer, gather
 from sequencer.operations.lacking import amiss, variables_of
+from sequencer.operations.letters import choose_variant
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal
+from sequencer.operations.variants import keep_splits
 from sequencer.operations.words import Words, named
 from sequencer.store import contacts, enrollments
 from sequencer.workspace.plan import Edits, compare, emails_of, reworded_steps
@@ -117,7 +119,8 @@ class _Case:
     edits: Edits
     now: datetime
     until: datetime
-    reworded: dict[str, dict[str, str]] = field(default_factory=dict)  # sequence -> step -> how, in words
+    reworded: dict[str, dict[str, tuple[Email, Email]]] = field(default_factory=dict)  # sequence -> step -> was, is
+    how: Mapping[str, str] = field(default_factory=dict)  # template -> how its text is another, in words
     texts: frozenset[str] = frozenset()  # the templates whose text is another, or that are new
     affected: list[Affected] = field(default_factory=list)
     coming: list[Coming] = field(default_factory=list)
@@ -139,6 +142,8 @@ async def plan(
     Nothing is written. `progress` is told how many of how many are done.
     """
     case = _case(live, after, now, days)
+    await keep_splits(case.before, now)
+    await keep_splits(case.after, now)
     async with live.database.read() as conn:
         if email:
             contact = await contacts.by_email(conn, email, live.defaults)
@@ -162,7 +167,7 @@ def _case(live: Live, after: Workspace, now: datetime, days: int) -> _Case:
     edits = compare(before, after)
     case = _Case(live, edited, edits, now, now + timedelta(days=days))
     case.texts = frozenset(edit.template for edit in edits.templates if edit.change != "gone")
-    how = {edit.template: "; ".join(edit.what) for edit in edits.templates}
+    case.how = {edit.template: "; ".join(edit.what) for edit in edits.templates}
     for name, sequence in after.sequences.items():
         was = before.sequences.get(name)
         if was is None or was.version != sequence.version:
@@ -170,17 +175,15 @@ def _case(live: Live, after: Workspace, now: datetime, days: int) -> _Case:
         if was is not None:
             emails = reworded_steps(was, sequence, case.texts)
             former = dict(emails_of(was))
-            case.reworded[name] = {
-                step: _other_words(former[step], email, how) for step, email in emails.items() if step in former
-            }
+            case.reworded[name] = {step: (former[step], email) for step, email in emails.items() if step in former}
     return case
 
 
-def _other_words(before: Email, after: Email, how: Mapping[str, str]) -> str:
-    if before.variants != after.variants:
-        return f"{' or '.join(after.variants)} in place of {' or '.join(before.variants)}"
-    said = [f"{name}: {how[name]}" if len(after.variants) > 1 else how[name] for name in after.variants if name in how]
-    return "; ".join(said)
+def _other_words(case: _Case, enrollment: Enrollment, step: str, before: Email, after: Email) -> str:
+    """How what this person gets differs; empty where it does not, since they are dealt another variant."""
+    had = choose_variant(before, enrollment, step, case.before.splits)
+    gets = choose_variant(after, enrollment, step, case.after.splits)
+    return f"{gets} in place of {had}" if had != gets else case.how.get(gets, "")
 
 
 async def _look_at_all(conn: AsyncConnection, case: _Case, progress: Progress | None) -> None:
@@ -349,8 +352,8 @@ def _further_steps(
         if step not in before and was.find(step) is None and step != BACK_OFF:
             text = f"{named(step)} comes as well"
             yield Effect("more", step, text, text)
-        elif step in reworded:
-            text = f"other words in {named(step)}: {reworded[step]}"
+        elif step in reworded and (how := _other_words(case, enrollment, step, *reworded[step])):
+            text = f"other words in {named(step)}: {how}"
             yield Effect("words", step, text, text)
     for step in before:
         if step not in after and will.find(step) is None and step != BACK_OFF:

@@ -214,10 +214,12 @@ def _meaning(value: Any) -> Any:
 def _email(before: Email, after: Email, reworded: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     if before.variants != after.variants:
         yield f"sends {' or '.join(after.variants)}, was {' or '.join(before.variants)}"
+    if len(after.variants) > 1 and _split(before) != _split(after):
+        yield f"is split {_split(after)}, was {_split(before)}"
     if before.thread != after.thread:
         yield "begins a new thread now" if after.thread == "new" else "answers in the thread now"
     for field in fields(Email):
-        if field.name not in ("variants", "thread"):
+        if field.name not in ("variants", "thread", "percent"):
             was, now = getattr(before, field.name), getattr(after, field.name)
             if was != now:
                 yield f"{field.name}: {_told(_said(was), _said(now))}"
@@ -227,6 +229,13 @@ def _email(before: Email, after: Email, reworded: Mapping[str, tuple[str, ...]])
                 f"other words{f' in {name}' if len(after.variants) > 1 else ''}: {each}"
                 for each in reworded.get(name, ())
             )
+
+
+def _split(email: Email) -> str:
+    """How an e-mail is split among people, in words."""
+    if email.percent:
+        return ", ".join(f"{name} {percent}%" for name, percent in zip(email.variants, email.percent, strict=True))
+    return "as the answers have it" if len(email.variants) > 1 else "not split"
 
 
 def _fields(before: Any, after: Any) -> Iterator[str]:
@@ -315,7 +324,9 @@ def reworded_steps(before: Sequence, after: Sequence, changed: Set[str]) -> dict
     was = dict(emails_of(before))
     found = {}
     for step, email in emails_of(after):
-        if step not in was or was[step].variants != email.variants or changed & set(email.variants):
+        before_it = was.get(step)
+        same = before_it is not None and (before_it.variants, before_it.percent) == (email.variants, email.percent)
+        if not same or changed & set(email.variants):
             found[step] = email
     return found
 
