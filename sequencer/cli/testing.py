@@ -33,7 +33,7 @@ def rehearse_them(
     ctx: typer.Context,
     which: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE|SEQUENCE]...", help="Only these; else every sequences/*.test.yaml."),
+        typer.Argument(metavar="FILE|SEQUENCE", help="Only these; else every sequences/*.test.yaml."),
     ] = None,
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Also write a JUnit XML report, for CI systems.")

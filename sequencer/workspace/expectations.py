@@ -36,6 +36,10 @@ FORMS: Final = (
 may say `because WORDS`."""
 
 
+LONGEST: Final = 1_000
+"""Characters of an expectation."""
+
+
 class What(StrEnum):
     """What kind of thing is expected."""
 
@@ -132,6 +136,8 @@ _OTHER_WORDS: Final[tuple[tuple[str, str], ...]] = (  # what people write instea
 def parse_expectation(text: str) -> Expectation:
     """The expectation that a line means, in any case and spacing. Raises PhraseError."""
     line = " ".join(text.split())
+    if len(line) > LONGEST:
+        raise PhraseError(f"this is longer than {LONGEST} characters", "one expectation is one line")
     for what, pattern in _PATTERNS:
         found = pattern.fullmatch(line)
         if found is not None:

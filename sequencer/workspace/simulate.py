@@ -360,12 +360,18 @@ def _hear(play: Play, reply: ScriptedReply) -> None:
     reactions = _reactions(play, said)
     words = f" “{shown(said.words)}”" if said.words else ""
     what = f"{'they reply' if human else 'a notice comes'}{words}: {heard.label or heard.kind.replace('_', ' ')}"
-    why = "; ".join(part for part in (what, said.note) if part)
+    away = _away(play) if heard.kind == "out_of_office" else ""
+    why = "; ".join(part for part in (what, away, said.note) if part)
     for event in reactions:
         action, detail = _name_of(event)
         play.rows.append(Row(play.now, here, action, detail, why))
     if not reactions:
         play.rows.append(Row(play.now, here, "reply" if human else "notice", heard.label or heard.kind, why))
+
+
+def _away(play: Play) -> str:
+    until = play.enrollment.away[-1].until.astimezone(play.calendar.zone)
+    return f"away until {until:%a} {until.day} {until:%b %Y}"
 
 
 def _reactions(play: Play, said: Said) -> tuple[e.Event, ...]:

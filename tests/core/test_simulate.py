@@ -109,7 +109,7 @@ def test_an_absence_moves_what_comes_and_uses_up_no_step() -> None:
     rows, enrollment = simulate(QUOTE, CARLA, ANY_TIME, MONDAY, replies=notice("out_of_office", date(2026, 3, 20)))
     assert told(rows)[2:5] == [(7, "call", "notice"), (23, "call", "task"), (27, "last", "email")]
     assert enrollment.away[0].until > MONDAY + 17 * DAY
-    assert rows[2].reason == "a notice comes “their words”: out of office"
+    assert rows[2].reason == "a notice comes “their words”: out of office; away until Mon 23 Mar 2026"
 
 
 @pytest.mark.parametrize("kind", ["auto_reply", "receipt", "delayed"])

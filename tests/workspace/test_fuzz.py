@@ -10,8 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sequencer.core.when import PhraseError
 from sequencer.workspace.check import check
+from sequencer.workspace.check_rehearsals import mistakes_in
 from sequencer.workspace.config import read_config
+from sequencer.workspace.expectations import parse_expectation
+from sequencer.workspace.rehearsals import read_rehearsals_text
 from sequencer.workspace.sequences import load_sequence_text
 from sequencer.workspace.source import Problem, read_yaml
 from sequencer.workspace.templates import (
@@ -218,6 +222,41 @@ def test_any_expression_has_an_outcome(expression: str, frame: str) -> None:
     assert isinstance(result, Rendered | Unfilled | BrokenTemplate)
 
 
+REHEARSAL = (REPOSITORY / "sequences" / "quote-follow-up.test.yaml").read_text("utf-8")
+SCALARS = st.text(max_size=8) | st.none() | st.sampled_from(["2026-12-18", "1 day", "never", "paused", "hello on 2"])
+REHEARSALS = st.lists(
+    st.dictionaries(
+        st.sampled_from(["start", "expect", "reply", "contact", "set", "without", "tasks", "name", "mailbox", "x"]),
+        SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.sampled_from(["after", "in", "says"]), SCALARS),
+    ),
+    max_size=3,
+)
+
+
+@QUIET
+@given(st.text() | mutations(REHEARSAL) | REHEARSALS.map(flow_style))
+def test_any_text_is_rehearsals_or_problems(text: str) -> None:
+    draft, problems = read_rehearsals_text("plan", text, "sequences/plan.test.yaml")
+    plan, _ = load_sequence_text("plan", SEQUENCE)
+    problems += mistakes_in(draft, {"plan": plan}, frozenset({"mark"}))
+    assert draft.rehearsals or any(problem.severity == "error" for problem in problems)
+    assert_problems(problems, text)
+
+
+@QUIET
+@given(st.text() | mutations("article between 2026-12-28 and 2027-01-05 because of that"))
+def test_any_line_is_an_expectation_or_has_a_way_out(text: str) -> None:
+    try:
+        read = parse_expectation(text)
+    except PhraseError as error:
+        message, hint = error.message, error.hint
+    else:
+        message, hint = read.text, " ".join(text.split())
+        assert message == hint
+    assert message
+    assert hint
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_any_workspace_is_checked_to_the_end(data: st.DataObject) -> None:
@@ -230,7 +269,7 @@ def test_any_workspace_is_checked_to_the_end(data: st.DataObject) -> None:
             lambda: write_workspace(
                 folder,
                 config=printable(some(CONFIG)),
-                sequences={"plan": printable(some(SEQUENCE))},
+                sequences={"plan": printable(some(SEQUENCE)), "plan.test": printable(some(REHEARSAL))},
                 templates={"hello": printable(some(HELLO))},
             )
         ]
@@ -260,7 +299,13 @@ def printable(text: str) -> str:
 )
 def test_any_bytes_in_any_file(tmp_path: Path, raw: bytes) -> None:
     folder = write_workspace(tmp_path)
-    for name in ("config.yaml", "sequences/plan.yaml", "templates/hello.md", "templates/footer.md", "contacts.csv"):
+    for name in (
+        "config.yaml",
+        "sequences/plan.yaml",
+        "sequences/plan.test.yaml",
+        "templates/hello.md",
+        "contacts.csv",
+    ):
         (folder / name).write_bytes(raw)
     problems = check(folder, ENVIRON)
     assert {"config.yaml", "sequences/plan.yaml"} <= {
