@@ -121,6 +121,8 @@ def _what(line: Foreseen, zone: ZoneInfo) -> str:
     from sequencer.operations.playing import put_off
 
     detail = f"“{line.subject}”" if line.subject else line.detail
+    if line.action in ("reply", "notice"):
+        detail = ""  # its kind, which the reason tells
     if line.action in ("snooze", "retry"):
         when = instant(datetime.fromisoformat(line.detail), zone)
         detail = f"until {when}" if line.action == "snooze" else f"not before {when}"
