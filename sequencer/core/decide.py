@@ -29,7 +29,7 @@ from sequencer.core.decisions import (
     Wait,
     Wake,
 )
-from sequencer.core.due import due_for, forbidden, too_late
+from sequencer.core.due import EDITED, after_edit, due_for, forbidden, too_late
 from sequencer.core.folding import applied, names_a_place
 from sequencer.core.lines import after_step, destination, locate, repeated_from
 from sequencer.core.model import (
@@ -197,7 +197,8 @@ def _returns_moved(case: Case) -> Decision | None:
     returns = tuple(locate(case.sequence, back, earlier, en.taken)[0] for back in en.returns)
     if returns == en.returns:
         return None
-    return Continue(case.position, returns, f"the file was edited: {case.position.line} returns to another place")
+    reason = f"the file was edited: {case.position.line} returns to another place"
+    return Continue(case.position, returns, reason, not_before=after_edit(case, case.position.step))
 
 
 def _step_due(case: Case) -> Decision | None:
@@ -207,7 +208,8 @@ def _step_due(case: Case) -> Decision | None:
         return None  # used up; steps appended after the back-off message are not for them
     then = after_step(case.sequence, case.position)
     if step.id in case.enrollment.taken:
-        return Skip(step.id, "taken before; the file has been put into another order since", then)
+        reason = "taken before; the file has been put into another order since"
+        return Skip(step.id, reason, then, not_before=after_edit(case))
     due = due_for(case, step.when, step.id)
     if not isinstance(due, timing.Due):
         return due
@@ -240,7 +242,7 @@ def _branch_used_up(case: Case) -> Decision | None:
     if not case.enrollment.returns:
         return None
     *rest, back = case.enrollment.returns
-    return Continue(back, tuple(rest), f"{case.position.line} is used up")
+    return Continue(back, tuple(rest), f"{case.position.line} is used up", not_before=after_edit(case, used_up=True))
 
 
 def _back_off(case: Case) -> Decision | None:
@@ -264,6 +266,9 @@ def _used_up(case: Case) -> Decision | None:
     if plan is not None and silent and plan.then is not None:
         ending = plan.then
     reason = "no answer to the back-off message" if silent else "the steps are used up"
+    led_on = after_edit(case, used_up=True)
+    if isinstance(ending, MoveTo) and led_on is not None and case.now < led_on:
+        return Wait(led_on, f"waiting to move on to {ending.sequence}", "", (EDITED,))
     return End(reason, stopped=False) if ending is None else _end_with(ending, reason)
 
 

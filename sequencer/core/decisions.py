@@ -33,6 +33,7 @@ class Facts:
     spread: timedelta | None = None
     earlier: Sequence | None = None  # the definition this enrollment was last decided by, when it is not the live one
     edited_at: datetime | None = None  # when the live definition took over from that one
+    earlier_calendar: timing.Calendar | None = None  # the calendar by that one, when it has other hours
     open_elsewhere: str = ""  # why the rep is in another conversation with this person
 
 
@@ -61,12 +62,13 @@ class CreateTask:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Pass a step over."""
+    """Pass a step over. What comes then is not due earlier than `not_before`."""
 
     step: str
     reason: str
     then: Position
     shifts: tuple[Shift, ...] = ()
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +78,14 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    """Go on at another place of the plan. `again` are the steps to be taken even by who had them before."""
+    """Go on at another place of the plan. `again` are the steps to be taken even by who had them before; what comes
+    then is not due earlier than `not_before`."""
 
     to: Position
     returns: tuple[Position, ...]
     reason: str
     again: tuple[str, ...] = ()
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +155,20 @@ def event_of(action: PlanStep, now: datetime) -> e.Event:
     """The fact that one of the plan's own actions becomes."""
     match action:
         case Skip():
-            return e.Skipped(at=now, step=action.step, reason=action.reason, next=action.then)
+            return e.Skipped(
+                at=now, step=action.step, reason=action.reason, next=action.then, not_before=action.not_before
+            )
         case Wake():
             return e.Resumed(at=now, by=WOKEN)
         case Continue():
-            return e.Branched(at=now, to=action.to, returns=action.returns, reason=action.reason, again=action.again)
+            return e.Branched(
+                at=now,
+                to=action.to,
+                returns=action.returns,
+                reason=action.reason,
+                again=action.again,
+                not_before=action.not_before,
+            )
         case MoveOn():
             return e.Moved(at=now, to=action.sequence, reason=action.reason)
         case End(stopped=True):

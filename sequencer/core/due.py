@@ -18,6 +18,8 @@ NOT_READ_SINCE: Final = "the inbox was not read to its end since this fell due"
 
 READ_TOO_LONG_AGO: Final = "the inbox was last read to its end too long ago"
 
+UNTIL_THEN: Final = "it was paused, snoozed or edited until then"
+
 EDITED: Final = "the sequence was edited: what that made due is spread over a day"
 
 AWAY: Final = "they are away"
@@ -37,6 +39,20 @@ def due_for(case: Case, when: When, key: str) -> timing.Due | Held:
         return Held(slot.reason, None, key)
     due = _spread(case, slot, key)
     return timing.Due(due.at, (*shifts, *due.shifts))
+
+
+def after_edit(case: Case, key: str = "", *, used_up: bool = False) -> datetime | None:
+    """Until when a plan waits that an edit has led on, so that not everybody goes on at once; None where that is no
+    edit's doing. With `key`, the step at which it still stands: it is not put off when it was due by the earlier file.
+    `used_up`: it goes on since there is nothing left where it stood, which may have been so before the edit."""
+    facts, en = case.facts, case.enrollment
+    if en.not_before is not None and en.not_before > case.now:
+        return en.not_before  # an edit has just led it to where it stands
+    if facts.edited_at is None or (key and _was_due(case, facts.edited_at, key)):
+        return None
+    if used_up and not en.position.step:
+        return None
+    return timing.spread_allowed(facts.edited_at, facts.calendar, EDIT_SPREAD, f"{en.id}:edited")
 
 
 def too_late(case: Case, step: Step) -> bool:
@@ -84,8 +100,8 @@ def _planned(case: Case, when: When, key: str) -> tuple[datetime, tuple[Shift, .
         return Held(f"the contact has no date “{named.field}”", None, key)
     at, shifts = named
     if en.not_before is not None and en.not_before > at:
-        at, shifts = _later(at, shifts, Cause.RESUMED, "it was paused or snoozed until then", en.not_before)
-    if facts.edited_at is not None and at < facts.edited_at and not _was_due(case, facts.edited_at, key):
+        at, shifts = _later(at, shifts, Cause.RESUMED, UNTIL_THEN, en.not_before)
+    if facts.edited_at is not None and at <= facts.edited_at and not _was_due(case, facts.edited_at, key):
         spread = timing.spread_allowed(facts.edited_at, facts.calendar, EDIT_SPREAD, f"{en.id}:edited")
         at, shifts = _later(at, shifts, Cause.EDITED, EDITED, spread)
     for away in en.away:
@@ -126,7 +142,18 @@ def _was_due(case: Case, edited_at: datetime, key: str) -> bool:
     if when is None or key != (en.position.step or BACK_OFF):
         return False
     at = en.ready_at or timing.due_at(when, en, case.fields, earlier.decision_cycle, case.facts.calendar)
-    return isinstance(at, datetime) and at <= edited_at
+    if not isinstance(at, datetime) or at > edited_at or case.facts.earlier_calendar is None:
+        return isinstance(at, datetime) and at <= edited_at
+    return _was_allowed(case, max(at, en.not_before or at), edited_at, case.facts.earlier_calendar)
+
+
+def _was_allowed(case: Case, at: datetime, edited_at: datetime, calendar: timing.Calendar) -> bool:
+    """Whether what was planned for then could leave before the edit, by the hours of the earlier file."""
+    for away in case.enrollment.away:
+        if away.since <= edited_at and at < away.until:
+            at = away.until
+    slot = timing.next_allowed(_not_before(case, at, ())[0], calendar)
+    return isinstance(slot, timing.Due) and slot.at <= edited_at
 
 
 def _not_before(case: Case, at: datetime, shifts: tuple[Shift, ...]) -> tuple[datetime, tuple[Shift, ...]]:

@@ -216,7 +216,8 @@ class Snoozed:
 class Branched:
     """The plan continues elsewhere; `returns` is where it goes on when that line is used up.
 
-    `again` are the steps to be taken even by who had them before; None: all of that line.
+    `again` are the steps to be taken even by who had them before; None: all of that line. Nothing falls due earlier
+    than `not_before`, where an edit has led the plan on.
     """
 
     at: datetime
@@ -226,16 +227,19 @@ class Branched:
     again: tuple[str, ...] | None = None
     by: str = ""
     message: int | None = None
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A step was passed over, and why (its condition, or it came too late)."""
+    """A step was passed over, and why (its condition, or it came too late). Nothing falls due earlier than
+    `not_before`, where an edit has led the plan on."""
 
     at: datetime
     step: str
     reason: str
     next: Position
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

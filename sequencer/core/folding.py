@@ -46,7 +46,7 @@ def applied(en: Enrollment, event: e.Event) -> Enrollment:
         case e.TaskDone():
             return _task_done(en, event)
         case e.Skipped():
-            return _advance(en, event.next)
+            return replace(_advance(en, event.next), not_before=event.not_before)
         case e.Branched():
             return _branched(en, event)
         case e.Relabelled():
@@ -108,8 +108,10 @@ def _turned(
 def _branched(en: Enrollment, event: e.Branched) -> Enrollment:
     awake = replace(en, returns=event.returns, task=None, snoozed_until=None)
     if event.to.line == en.position.line and event.again == ():
-        return replace(awake, position=event.to)  # by an edited file: it has not gone on, and is due when it was
-    return replace(_advance(awake, event.to), taken=_without(en.taken, event.to.line, event.again))
+        # by an edited file: it has not gone on, and is due when it was
+        return replace(awake, position=event.to, not_before=event.not_before or en.not_before)
+    there = replace(_advance(awake, event.to), not_before=event.not_before)
+    return replace(there, taken=_without(en.taken, event.to.line, event.again))
 
 
 def _resumed(en: Enrollment, event: e.Resumed) -> Enrollment:

@@ -12,11 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sequencer.core.decide import decide
 from sequencer.core.decisions import Decision, Facts, Held, Wait
 from sequencer.core.model import Contact, Enrollment, Sequence
+from sequencer.core.timing import Calendar
 from sequencer.operations.live import Live
 from sequencer.store import contacts, mailboxes, suppressions
 from sequencer.store.conversations import in_conversation
 from sequencer.store.mailboxes import MailboxRow, MailboxState
 from sequencer.workspace.calendars import UnknownPlace, calendar_for
+from sequencer.workspace.config import Mailbox
 
 STOPPED_ITSELF: Final = "the mailbox {} has stopped itself"
 
@@ -103,9 +105,18 @@ async def _question(
         spread=config.spread,
         earlier=earlier,
         edited_at=await _edited_at(conn, live, enrollment, sequence),
+        earlier_calendar=_earlier_calendar(contact, sequence, earlier, mailbox),
         open_elsewhere=f"they are in conversation in {', '.join(elsewhere)}" if elsewhere else "",
     )
     return Question(sequence, facts)
+
+
+def _earlier_calendar(
+    contact: Contact, sequence: Sequence, earlier: Sequence | None, mailbox: Mailbox
+) -> Calendar | None:
+    if earlier is None or earlier.hours == sequence.hours:
+        return None
+    return calendar_for(contact, earlier, mailbox)
 
 
 def _hold(box: MailboxRow | None) -> str:
