@@ -30,6 +30,7 @@ from sink import running
 from verdict import tell
 
 from sequencer.daemon import heap
+from sequencer.daemon.mailbox_worker import LOOK_AT
 from sequencer.mail.accounts import SmtpAccount
 from sequencer.operations.adopt import put_in_force
 from sequencer.operations.advance import advance
@@ -43,7 +44,6 @@ from sequencer.workspace.workspace import load
 
 ROUNDS = 5
 NOW = datetime(2026, 11, 30, 16, 0, tzinfo=UTC)
-LOOK_AT = 192
 
 CONFIG = """\
 database: sqlite:///data/sequencer.db

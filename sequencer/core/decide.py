@@ -8,13 +8,13 @@ the next step follows from the definition and the enrollment, so an edited file 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, assert_never
 
 from sequencer.core import events as e
 from sequencer.core import timing
 from sequencer.core.condition import condition_holds
+from sequencer.core.copying import changed
 from sequencer.core.decisions import (
     Case,
     Continue,
@@ -115,12 +115,12 @@ def evolve(enrollment: Enrollment, event: e.Event, definition: str = "") -> Enro
     if not allowed(enrollment, type(event)):
         raise Impossible(f"{type(event).__name__} while {enrollment.status}")
     status = TRANSITIONS[type(event)][enrollment.status]
-    moved = enrollment if status is enrollment.status else replace(enrollment, status=status, reason="")
+    moved = enrollment if status is enrollment.status else changed(enrollment, status=status, reason="")
     after = applied(moved, event)
     # What only happened to somebody does not move them into the live file: their place is still one of the earlier.
     placed = after.position != enrollment.position or names_a_place(event)
     version = enrollment.version + 1
-    return replace(after, version=version, definition=definition if placed and definition else after.definition)
+    return changed(after, version=version, definition=definition if placed and definition else after.definition)
 
 
 def fold(enrollment: Enrollment, events: tuple[e.Event, ...], definition: str = "") -> Enrollment:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
 from sequencer.core import events as e
+from sequencer.core.copying import changed
 from sequencer.core.model import BACK_OFF, Away, Enrollment, InFlight, OpenTask, Position
 
 
@@ -30,27 +30,27 @@ def applied(en: Enrollment, event: e.Event) -> Enrollment:
             here = event.position or en.position
             flight = InFlight(event.step, event.message_id, event.attempt, event.variant, here)
             asked_at = event.at if event.step == BACK_OFF else en.asked_at
-            return replace(en, in_flight=flight, retry_at=None, position=here, asked_at=asked_at)
+            return changed(en, in_flight=flight, retry_at=None, position=here, asked_at=asked_at)
         case e.Accepted() | e.InDoubt():
             return _touched_by_mail(en, event)
         case e.Deferred():
-            landed = replace(en, in_flight=None, sent_variants=_handed_over(en, event.step))
-            return replace(landed, retry_at=event.retry_at, tries=en.tries + 1) if _stands_there(en) else landed
+            landed = changed(en, in_flight=None, sent_variants=_handed_over(en, event.step))
+            return changed(landed, retry_at=event.retry_at, tries=en.tries + 1) if _stands_there(en) else landed
         case e.Rejected():
-            return replace(en, in_flight=None)
+            return changed(en, in_flight=None)
         case e.NotDelivered() | e.Recovered():
             return _returned(en, event) if isinstance(event, e.NotDelivered) else _recovered(en, event)
         case e.TaskCreated():
             here = event.position or en.position
-            return replace(en, task=OpenTask(event.step, event.kind, event.task, here), position=here)
+            return changed(en, task=OpenTask(event.step, event.kind, event.task, here), position=here)
         case e.TaskDone():
             return _task_done(en, event)
         case e.Skipped():
-            return replace(_advance(en, event.next), not_before=event.not_before)
+            return changed(_advance(en, event.next), not_before=event.not_before)
         case e.Branched():
             return _branched(en, event)
         case e.Relabelled():
-            return replace(en, last_sign_at=event.last_sign_at, interested=event.interested, away=event.away)
+            return changed(en, last_sign_at=event.last_sign_at, interested=event.interested, away=event.away)
         case e.Enrolled():
             raise ValueError("enrolled twice")
         case _:
@@ -71,7 +71,7 @@ def _turned(
 ) -> Enrollment:
     match event:
         case e.Replied():
-            return replace(
+            return changed(
                 _with_newest(en, event.message_id),
                 last_sign_at=_latest(en.last_sign_at, event.at),
                 away=_until(en.away, event.at),
@@ -79,39 +79,39 @@ def _turned(
             )
         case e.HandWritten():
             newest = _with_newest(en, event.message_id)
-            return replace(newest, last_touch_at=_latest(en.last_touch_at, event.at))
+            return changed(newest, last_touch_at=_latest(en.last_touch_at, event.at))
         case e.NoticeReceived():
             if event.away_until is None:
                 return en
-            return replace(en, away=(*en.away[-9:], Away(event.at, event.away_until)))
+            return changed(en, away=(*en.away[-9:], Away(event.at, event.away_until)))
         case e.Paused():
-            return replace(en, reason=event.reason, snoozed_until=None)
+            return changed(en, reason=event.reason, snoozed_until=None)
         case e.Resumed():
             return _resumed(en, event)
         case e.Snoozed():
-            asleep = replace(en, snoozed_until=event.until, reason=event.reason)
+            asleep = changed(en, snoozed_until=event.until, reason=event.reason)
             if event.to is None:
                 return asleep
-            there = replace(_advance(asleep, event.to), task=None, ready_at=event.until)
-            there = replace(there, taken=_without(en.taken, event.to.line, event.again))
-            return there if event.returns is None else replace(there, returns=event.returns)
+            there = changed(_advance(asleep, event.to), task=None, ready_at=event.until)
+            there = changed(there, taken=_without(en.taken, event.to.line, event.again))
+            return there if event.returns is None else changed(there, returns=event.returns)
         case e.Moved():
-            return replace(en, reason=f"moved to {event.to}", task=None, snoozed_until=None)
+            return changed(en, reason=f"moved to {event.to}", task=None, snoozed_until=None)
         case e.Stopped():
-            return replace(en, reason=event.reason, task=None, snoozed_until=None)
+            return changed(en, reason=event.reason, task=None, snoozed_until=None)
         case e.Finished():
-            return replace(en, reason=event.outcome or event.reason, task=None, snoozed_until=None)
+            return changed(en, reason=event.outcome or event.reason, task=None, snoozed_until=None)
         case _:
             assert_never(event)
 
 
 def _branched(en: Enrollment, event: e.Branched) -> Enrollment:
-    awake = replace(en, returns=event.returns, task=None, snoozed_until=None)
+    awake = changed(en, returns=event.returns, task=None, snoozed_until=None)
     if event.to.line == en.position.line and event.again == ():
         # by an edited file: it has not gone on, and is due when it was
-        return replace(awake, position=event.to, not_before=event.not_before or en.not_before)
-    there = replace(_advance(awake, event.to), not_before=event.not_before)
-    return replace(there, taken=_without(en.taken, event.to.line, event.again))
+        return changed(awake, position=event.to, not_before=event.not_before or en.not_before)
+    there = changed(_advance(awake, event.to), not_before=event.not_before)
+    return changed(there, taken=_without(en.taken, event.to.line, event.again))
 
 
 def _resumed(en: Enrollment, event: e.Resumed) -> Enrollment:
@@ -119,17 +119,17 @@ def _resumed(en: Enrollment, event: e.Resumed) -> Enrollment:
     woken = en.snoozed_until is not None and en.snoozed_until <= event.at
     not_before = en.snoozed_until if woken else event.at
     if event.to is not None:
-        back = replace(_advance(en, event.to), returns=event.returns or (), task=None)
-        return replace(back, snoozed_until=None, not_before=event.at)
+        back = changed(_advance(en, event.to), returns=event.returns or (), task=None)
+        return changed(back, snoozed_until=None, not_before=event.at)
     ready = min(en.ready_at, event.at) if en.ready_at is not None else None
-    return replace(en, snoozed_until=None, not_before=not_before, ready_at=ready, retry_at=None, tries=0)
+    return changed(en, snoozed_until=None, not_before=not_before, ready_at=ready, retry_at=None, tries=0)
 
 
 def _touched_by_mail(en: Enrollment, event: e.Accepted | e.InDoubt) -> Enrollment:
     """What an e-mail that left, or may have left, changes. The evidence for a doubt comes as a second event."""
     if en.in_flight is None or en.in_flight.message_id != event.message_id:
         return en
-    sent = replace(
+    sent = changed(
         en,
         in_flight=None,
         last_touch_at=event.at,
@@ -150,7 +150,7 @@ def _handed_over(en: Enrollment, step: str) -> Mapping[str, str]:
 def _recovered(en: Enrollment, event: e.Recovered) -> Enrollment:
     """A touch that was taken and forgotten. A task that the plan waited for before it was done then, or passed over."""
     moved = event.next != en.position
-    sent = replace(
+    sent = changed(
         en,
         last_touch_at=_latest(en.last_touch_at, event.sent_at),
         thread=event.thread or en.thread,
@@ -167,18 +167,18 @@ def _recovered(en: Enrollment, event: e.Recovered) -> Enrollment:
 
 def _task_done(en: Enrollment, event: e.TaskDone) -> Enrollment:
     """A task that the plan no longer waits for is a touch all the same."""
-    touched = replace(en, last_touch_at=event.at if event.touched else en.last_touch_at)
+    touched = changed(en, last_touch_at=event.at if event.touched else en.last_touch_at)
     task = en.task
     if task is None or task.task != event.task:
         return touched
-    done = replace(touched, task=None, taken={**en.taken, event.step: task.position.line})
+    done = changed(touched, task=None, taken={**en.taken, event.step: task.position.line})
     return _onwards(done, task.position, event.next)
 
 
 def _onwards(en: Enrollment, taken_at: Position, following: Position) -> Enrollment:
     """Past a step that was taken; somebody may have branched or snoozed to another one meanwhile."""
     if en.returns:
-        en = replace(en, returns=tuple(following if back == taken_at else back for back in en.returns))
+        en = changed(en, returns=tuple(following if back == taken_at else back for back in en.returns))
     return _advance(en, following) if en.position == taken_at else en
 
 
@@ -188,26 +188,26 @@ def _stands_there(en: Enrollment) -> bool:
 
 
 def _advance(en: Enrollment, position: Position) -> Enrollment:
-    return replace(en, position=position, ready_at=None, not_before=None, retry_at=None, tries=0)
+    return changed(en, position=position, ready_at=None, not_before=None, retry_at=None, tries=0)
 
 
 def _returned(en: Enrollment, event: e.NotDelivered) -> Enrollment:
     if not event.again:
-        return replace(en, returned=en.returned + 1)
+        return changed(en, returned=en.returned + 1)
     flying = en.in_flight is not None and en.in_flight.message_id == event.message_id
-    again = replace(en, returned=en.returned + 1, taken={s: line for s, line in en.taken.items() if s != event.step})
+    again = changed(en, returned=en.returned + 1, taken={s: line for s, line in en.taken.items() if s != event.step})
     if flying:
-        return replace(again, in_flight=None, retry_at=event.retry_at if _stands_there(en) else en.retry_at)
+        return changed(again, in_flight=None, retry_at=event.retry_at if _stands_there(en) else en.retry_at)
     if en.in_flight is None and event.step == BACK_OFF and en.backed_off:
-        again = replace(again, backed_off=False, retry_at=None, tries=0)
+        again = changed(again, backed_off=False, retry_at=None, tries=0)
     elif en.in_flight is None and (en.position.line, en.position.after) == (event.position.line, event.step):
         again = _advance(again, event.position)
     else:
-        return replace(en, returned=en.returned + 1)  # the plan has gone on since: it is not taken back
+        return changed(en, returned=en.returned + 1)  # the plan has gone on since: it is not taken back
     sent = max(0, en.emails_sent - 1)
     # Nobody has seen a thread whose only message came back: the next one begins it anew, without “Re:”.
     thread = en.thread if sent else None
-    return replace(again, ready_at=event.retry_at, retry_at=event.retry_at, emails_sent=sent, thread=thread)
+    return changed(again, ready_at=event.retry_at, retry_at=event.retry_at, emails_sent=sent, thread=thread)
 
 
 def _until(away: tuple[Away, ...], at: datetime) -> tuple[Away, ...]:
@@ -231,4 +231,4 @@ def _with_newest(en: Enrollment, message_id: str) -> Enrollment:
     if en.thread is None or not message_id:
         return en
     references = (*(r for r in en.thread.references if r != message_id), message_id)
-    return replace(en, thread=replace(en.thread, last_message_id=message_id, references=references))
+    return changed(en, thread=changed(en.thread, last_message_id=message_id, references=references))

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
+from sequencer.core.model import Email, Enrollment
+
 FLOOR: Final = 0.05
 """The least share of a variant whose split adapts, so that one that was unlucky at first can come back."""
 
@@ -97,6 +99,25 @@ def _lot(text: str) -> float:
 def equal(templates: Sequence[str]) -> Shares:
     """The same share for each."""
     return dict.fromkeys(templates, 1 / len(templates))
+
+
+def shares_of(email: Email, adapted: Shares) -> Shares:
+    """The split of an e-mail: fixed by hand, else as it has adapted, else equal."""
+    if email.percent:
+        return {name: percent / 100 for name, percent in zip(email.variants, email.percent, strict=True)}
+    return adapted if adapted.keys() == set(email.variants) else equal(email.variants)
+
+
+def choose_variant(email: Email, enrollment: Enrollment, step: str, splits: Splits = NO_SPLITS) -> str:
+    """The template for this person. Who was sent one of the variants keeps it; else it follows from who they are and
+    from the split, so that somebody who enters the sequence again mostly meets the same words."""
+    if len(email.variants) == 1:
+        return email.variants[0]
+    earlier = enrollment.sent_variants.get(step)
+    if earlier in email.variants:
+        return earlier
+    shares = shares_of(email, splits.get((enrollment.sequence, step), {}))
+    return deal(shares, f"{enrollment.contact_id}:{enrollment.sequence}:{step}")
 
 
 def too_little(figures: Sequence[Figures]) -> bool:

@@ -31,11 +31,11 @@ from sequencer.operations.variants import keep_splits
 from sequencer.store import agenda
 from sequencer.workspace.config import Mailbox
 
-LOOK_AT: Final = 200
-"""People looked at in one turn."""
-
-TOGETHER: Final = 8 * MOST_LINES
+TOGETHER: Final = 6 * MOST_LINES
 """Messages sent in one turn, between two looks into the inbox, where no limit binds."""
+
+LOOK_AT: Final = TOGETHER
+"""People looked at in one turn: as many as may be sent to, in full batches."""
 
 KEEP_LINES: Final = timedelta(seconds=30)
 """Connections are closed when nothing is to be sent for longer: servers hang up on idle ones anyway."""

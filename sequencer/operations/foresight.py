@@ -27,11 +27,11 @@ from sequencer.core.model import (
 )
 from sequencer.core.model import Sequence as Plan
 from sequencer.core.shifts import Shift
-from sequencer.core.variants import NO_SPLITS, Splits
+from sequencer.core.variants import NO_SPLITS, Splits, choose_variant
 from sequencer.mail.threads import new_thread
 from sequencer.operations.enrollments import choose_mailbox
 from sequencer.operations.explain import iso, zone_for
-from sequencer.operations.letters import Prepared, Unready, choose_variant, has_had, prepare
+from sequencer.operations.letters import Prepared, Unready, has_had, prepare
 from sequencer.operations.live import Live
 from sequencer.operations.playing import SAMPLE_WORDS, Person, play
 from sequencer.operations.quoting import said_by

@@ -10,8 +10,8 @@ from typing import Final
 from urllib.parse import quote
 
 from sequencer.core.decisions import SendEmail
-from sequencer.core.model import BACK_OFF, Contact, Email, Enrollment, Thread
-from sequencer.core.variants import NO_SPLITS, Shares, Splits, deal, equal
+from sequencer.core.model import BACK_OFF, Contact, Enrollment, Thread
+from sequencer.core.variants import NO_SPLITS, Splits, choose_variant
 from sequencer.mail.addresses import BadAddress, wire_address
 from sequencer.mail.compose import Letter, Unwritable, compose
 from sequencer.mail.ids import make_message_id, unsubscribe_token
@@ -52,25 +52,6 @@ class Unready:
 
     reason: str
     missing: tuple[str, ...] = ()
-
-
-def choose_variant(email: Email, enrollment: Enrollment, step: str, splits: Splits = NO_SPLITS) -> str:
-    """The template for this person. Who was sent one of the variants keeps it; else it follows from who they are and
-    from the split, so that somebody who enters the sequence again mostly meets the same words."""
-    if len(email.variants) == 1:
-        return email.variants[0]
-    earlier = enrollment.sent_variants.get(step)
-    if earlier in email.variants:
-        return earlier
-    known = shares_of(email, splits.get((enrollment.sequence, step), {}))
-    return deal(known, f"{enrollment.contact_id}:{enrollment.sequence}:{step}")
-
-
-def shares_of(email: Email, adapted: Shares) -> Shares:
-    """The split of an e-mail: fixed by hand, else as it has adapted, else equal."""
-    if email.percent:
-        return {name: percent / 100 for name, percent in zip(email.variants, email.percent, strict=True)}
-    return adapted if adapted.keys() == set(email.variants) else equal(email.variants)
 
 
 def has_had(enrollment: Enrollment, step: str) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, assert_never
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core import events as e
+from sequencer.core.copying import changed
 from sequencer.core.decide import allowed, evolve
 from sequencer.core.model import Enrollment
 from sequencer.core.pace import retry_after
@@ -236,7 +237,7 @@ async def _record_alone(live: Live, one: Ended, now: datetime, copy: bool) -> li
             if one.attempt is not None and (present.in_flight is None or present.in_flight.attempt != one.attempt):
                 return await _record_late(conn, live, one, one.attempt, now, copy)
             if not await enrollments.outrun(conn, {present.id: present.version}):
-                anew = replace(one, enrollment=present, question=None, wakes=None)
+                anew = changed(one, enrollment=present, question=None, wakes=None)
                 return await _record(conn, live, [anew], now, copy)
     raise RuntimeError(f"enrollment {one.enrollment.id} changes all the time")
 
@@ -307,8 +308,8 @@ def _carried_on(question: Question, after: Enrollment, events: Sequence[e.Event]
         return question
     touch = touches_of(after, events).get(after.contact_id, facts.last_touch_to_contact)
     if after.definition == sequence.version:
-        return Question(sequence, replace(facts, earlier=None, edited_at=None, last_touch_to_contact=touch))
-    return Question(sequence, replace(facts, last_touch_to_contact=touch))
+        return Question(sequence, changed(facts, earlier=None, edited_at=None, last_touch_to_contact=touch))
+    return Question(sequence, changed(facts, last_touch_to_contact=touch))
 
 
 def _fold(one: Ended) -> tuple[Enrollment, tuple[e.Event, ...]]:

@@ -29,11 +29,11 @@ from sequencer.core.decisions import (
 from sequencer.core.lines import after_step, locate
 from sequencer.core.model import BACK_OFF, Contact, Email, Enrollment, Position, Step
 from sequencer.core.model import Sequence as Definition
+from sequencer.core.variants import choose_variant
 from sequencer.operations.coming import Coming, Prospect, goes_out
 from sequencer.operations.explain import zone_for
 from sequencer.operations.facts import Question, answer, gather
 from sequencer.operations.lacking import amiss, variables_of
-from sequencer.operations.letters import choose_variant
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal
 from sequencer.operations.variants import keep_splits

@@ -19,10 +19,10 @@ from sequencer.core import events as e
 from sequencer.core.lines import after_step, locate
 from sequencer.core.model import BACK_OFF, MAIN_LINE, Contact, Email, Enrollment, Position, Thread
 from sequencer.core.model import Sequence as Plan
+from sequencer.core.variants import Splits, choose_variant
 from sequencer.inbox.parse import Mail
 from sequencer.mail.ids import read_message_id
 from sequencer.mail.threads import follow_up_thread, new_thread
-from sequencer.operations.letters import choose_variant
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal, change_in
 from sequencer.store import attempts, contacts, enrollments, mailboxes, messages, tasks
@@ -147,7 +147,7 @@ async def _recover(
         return None
     plan, earlier = live.sequence(enrollment.sequence), await live.earlier(conn, enrollment)
     step, line = (_home(plan, enrollment, copy.step) if plan is not None else None) or (copy.step, "")
-    variant = _variant(plan, enrollment, line, step)
+    variant = _variant(plan, enrollment, line, step, live.splits)
     at = min(now, max(copy.sent_at, enrollment.enrolled_at))
     lost = Lost(enrollment_id, copy.mailbox, step, variant, copy.message_id, contact.email, copy.subject, at, copy.raw)
     attempt = await attempts.recover(conn, lost, EVIDENCE, now, known)
@@ -223,14 +223,15 @@ def _reaches(plan: Plan, stand: Position, step: str) -> bool:
     return stand.step in ids and ids.index(stand.step) <= ids.index(step)
 
 
-def _variant(plan: Plan | None, enrollment: Enrollment, line: str, step: str) -> str:
-    """The template that this person gets for the step: it follows from their number."""
+def _variant(plan: Plan | None, enrollment: Enrollment, line: str, step: str, splits: Splits) -> str:
+    """The template that this person gets for the step: it follows from their number, unless the split has moved much
+    since."""
     if plan is None:
         return ""
     if step == BACK_OFF:
-        return choose_variant(plan.back_off.email, enrollment, step) if plan.back_off is not None else ""
+        return choose_variant(plan.back_off.email, enrollment, step, splits) if plan.back_off is not None else ""
     do = next((one.do for one in plan.lines.get(line, ()) if one.id == step), None)
-    return choose_variant(do, enrollment, step) if isinstance(do, Email) else ""
+    return choose_variant(do, enrollment, step, splits) if isinstance(do, Email) else ""
 
 
 def _thread(enrollment: Enrollment, copy: Copy, at: datetime) -> Thread:

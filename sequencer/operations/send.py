@@ -10,13 +10,14 @@ import asyncio
 import secrets
 import types
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core import events as e
+from sequencer.core.copying import changed
 from sequencer.core.decide import evolve
 from sequencer.core.model import Enrollment
 from sequencer.mail.accounts import Unreachable
@@ -272,7 +273,7 @@ async def _record(run: _Run, ended: Sequence[Ended]) -> None:
 
 def _asked(letter: _Letter, ended: Ended, other_ids: tuple[str, ...] = ()) -> Ended:
     ready = letter.ready
-    return replace(ended, question=ready.question, wakes=ready.seen.wakes, other_ids=other_ids)
+    return changed(ended, question=ready.question, wakes=ready.seen.wakes, other_ids=other_ids)
 
 
 def _landed(office: Office, flight: _Flight, outcome: Outcome, now: datetime) -> Ended:

@@ -27,9 +27,9 @@ from sequencer.core.variants import (
     Shares,
     Splits,
     prospects,
+    shares_of,
     too_little,
 )
-from sequencer.operations.letters import shares_of
 from sequencer.operations.live import Live
 from sequencer.store import trials
 from sequencer.store.trials import Tally

@@ -16,8 +16,8 @@ import pytest
 
 from sequencer.core import events as e
 from sequencer.core.model import Email, Enrollment, Position
+from sequencer.core.variants import choose_variant
 from sequencer.mail.ids import read_message_id, read_unsubscribe_token
-from sequencer.operations.letters import choose_variant
 from sequencer.operations.record import change
 from sequencer.store import agenda, attempts, contacts, messages
 from sequencer.store.database import Database
