@@ -7,7 +7,7 @@ and whoever is made up is always the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
@@ -75,7 +75,6 @@ class Rehearsed:
 
     outcomes: tuple[Outcome, ...]
     problems: tuple[Problem, ...]
-    files: int
 
 
 def files_for(workspace: Workspace, wanted: Sequence[str]) -> list[Path] | Refusal:
@@ -115,7 +114,8 @@ def rehearse(workspace: Workspace, paths: Sequence[Path]) -> Rehearsed:
         if not any(problem.severity == "error" for problem in mistakes):
             plan = workspace.sequences[draft.sequence]
             outcomes += [_rehearse(workspace, plan, draft, each) for each in draft.rehearsals]
-    return Rehearsed(tuple(outcomes), tuple(problems), len(paths))
+    problems.sort(key=lambda problem: (problem.file, problem.line, problem.column))
+    return Rehearsed(tuple(outcomes), tuple(problems))
 
 
 def _rehearse(workspace: Workspace, plan: Plan, draft: RehearsalDraft, rehearsal: Rehearsal) -> Outcome:
@@ -230,10 +230,7 @@ def rehearsed_json(rehearsed: Rehearsed) -> dict[str, object]:
     return {
         "passed": sum(outcome.passed for outcome in outcomes),
         "failed": sum(not outcome.passed for outcome in outcomes),
-        "problems": [
-            {"file": p.file, "line": p.line, "column": p.column, "message": p.message, "hint": p.hint}
-            for p in rehearsed.problems
-        ],
+        "problems": [asdict(problem) for problem in rehearsed.problems],
         "rehearsals": [_outcome_json(outcome) for outcome in outcomes],
     }
 
