@@ -298,7 +298,7 @@ def time_line(
     until: datetime | None = None,
 ) -> list[Foreseen]:
     """What happens with somebody who enters at `start` and answers so, by the real `decide` and the real reader."""
-    person = Person(subject.contact, subject.mailbox, subject.fields or {}, subject.said)
+    person = Person(subject.contact, subject.mailbox, subject.fields or {}, subject.said, subject.splits or {})
     played = play(workspace, plan, person, start, answers, spread=workspace.config.spread, until=until)
     return [
         Foreseen(row.at, row.step, row.action, about, row.detail, row.reason, row.due_at, row.shifts)

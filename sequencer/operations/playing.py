@@ -13,6 +13,7 @@ from sequencer.core.model import BACK_OFF, Contact, Email, Enrollment, Fields, S
 from sequencer.core.model import Sequence as Plan
 from sequencer.core.react import HUMAN_KINDS
 from sequencer.core.shifts import Cause, Shift, in_words
+from sequencer.core.variants import Splits
 from sequencer.operations.answers import Scene, hear
 from sequencer.operations.phrases import made_ready
 from sequencer.workspace.calendars import calendar_for
@@ -36,6 +37,7 @@ class Person:
     mailbox: Mailbox
     fields: Fields = field(default_factory=dict)
     said: str = ""
+    splits: Splits = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ def play(
             until=until,
             tasks=tasks or {},
             amiss=stage.write,
+            splits=person.splits,
         ),
     )
     letters = iter(stage.written)

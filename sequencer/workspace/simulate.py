@@ -16,6 +16,7 @@ from sequencer.core.model import BACK_OFF, Contact, Enrollment, Fields, Sequence
 from sequencer.core.react import HUMAN_KINDS, Heard, away_until, noticed, react
 from sequencer.core.shifts import Cause, Shift, shifted, unbroken, wished
 from sequencer.core.timing import Calendar, add_span
+from sequencer.core.variants import Splits, choose_variant, shares_of
 from sequencer.workspace.source import shown
 
 MOST_ACTIONS: Final = 500
@@ -58,6 +59,7 @@ class Assumptions:
         default_factory=dict
     )  # by step, over task_takes; None here: the rep never does it
     amiss: Callable[[str], str] | None = None  # why this template cannot be written for them; "" when it can
+    splits: Splits = field(default_factory=dict)  # how variants are dealt at present; equally where it is not told
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Play:
     until: datetime | None = None
     tasks: Mapping[str, Span | None] = field(default_factory=dict)
     amiss: Callable[[str], str] | None = None
+    splits: Splits = field(default_factory=dict)
     expected: list[tuple[datetime, Coming]] = field(default_factory=list)  # replies, tasks being done
     rows: list[Row] = field(default_factory=list)
     held: tuple[Shift, ...] = ()
@@ -154,6 +157,7 @@ def begin_play(
         taken.until,
         taken.tasks,
         taken.amiss,
+        taken.splits,
     )
 
 
@@ -297,7 +301,10 @@ def leave(play: Play, action: SendEmail) -> None:
 
 
 def _template(play: Play, action: SendEmail) -> str:
-    variants = action.email.variants
+    """Whoever is known gets what they would be dealt; made-up people get the variants in turn."""
+    if play.enrollment.contact_id:
+        return choose_variant(action.email, play.enrollment, action.step, play.splits)
+    variants = [name for name, share in shares_of(action.email, {}).items() if share]
     return variants[(play.enrollment.emails_sent + 1) % len(variants) - 1]
 
 
