@@ -51,10 +51,9 @@ class Frame:
 def broken(line: str) -> list[str]:
     """A line in pieces that fit the window, broken at blanks; what follows is indented as the line is."""
     indent = " " * (len(line) - len(line.lstrip()))
-    wrapped = textwrap.wrap(
-        line, WIDTH, subsequent_indent=indent, drop_whitespace=False, break_on_hyphens=False, expand_tabs=False
-    )
-    return [part.rstrip() for part in wrapped] or [""]
+    return textwrap.wrap(
+        line.strip(), WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    ) or [""]
 
 
 def drawn(frames: Sequence[Frame]) -> str:
