@@ -28,6 +28,7 @@ from sequencer.workspace.diagram import diagram_of  # noqa: E402
 from sequencer.workspace.diagram_mermaid import mermaid as drawn_play  # noqa: E402
 from sequencer.workspace.schema import write_schemas  # noqa: E402
 from sequencer.workspace.starter import packaged, refresh  # noqa: E402
+from sequencer.workspace.warning_names import CRAFT, OTHERS  # noqa: E402
 from sequencer.workspace.workspace import load_sequence_text  # noqa: E402
 
 MODELS: Final[dict[str, type[BaseModel]]] = {
@@ -56,7 +57,15 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
 DIAGRAM: Final = re.compile(r"(<!-- state diagram -->\n).*?(<!-- /state diagram -->)", re.DOTALL)
 PLAY: Final = re.compile(r"(<!-- play: ([\w-]+) -->\n).*?(<!-- /play -->)", re.DOTALL)
 TABLE: Final = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-PAGES: Final = ("architecture.md", "sequences.md", "configuration.md", "templates.md", "rehearsing.md", "plays.md")
+PAGES: Final = (
+    "architecture.md",
+    "sequences.md",
+    "configuration.md",
+    "templates.md",
+    "rehearsing.md",
+    "plays.md",
+    "craft.md",
+)
 
 
 def key_table(model: type[BaseModel]) -> str:
@@ -68,6 +77,18 @@ def key_table(model: type[BaseModel]) -> str:
 def _row(key: str, info: FieldInfo) -> str:
     needed = "needed" if info.is_required() else ""
     return f"| `{key}` | {needed} | {(info.description or '').replace('|', chr(92) + '|')} |"
+
+
+def craft_table() -> str:
+    """A Markdown table of the warnings about craft."""
+    rows = [f"| `{name}` | {one.what} | {one.why} | {one.instead} |" for name, one in CRAFT.items()]
+    return "\n".join(["| name | what | why | what instead |", "|---|---|---|---|", *rows]) + "\n"
+
+
+def warning_table() -> str:
+    """A Markdown table of the other warnings."""
+    rows = [f"| `{name}` | {what} |" for name, what in OTHERS.items()]
+    return "\n".join(["| name | what |", "|---|---|", *rows]) + "\n"
 
 
 def play_diagram(name: str) -> str:
@@ -83,6 +104,10 @@ def with_tables(text: str) -> str:
     """A page with its tables as the models have them now, its diagrams as the state table and the plays have them."""
     drawn = DIAGRAM.sub(lambda found: f"{found[1]}```mermaid\n{mermaid()}\n```\n{found[2]}", text)
     drawn = PLAY.sub(lambda found: f"{found[1]}```mermaid\n{play_diagram(found[2])}```\n{found[3]}", drawn)
+    for name, table in (("craft", craft_table()), ("warnings", warning_table())):
+        head, begin, rest = drawn.partition(f"<!-- {name} -->\n")
+        end = f"<!-- /{name} -->"
+        drawn = head + begin + (table + end + rest.partition(end)[2] if begin else rest)
     return TABLE.sub(lambda found: found[1] + key_table(MODELS[found[2]]) + found[3], drawn)
 
 

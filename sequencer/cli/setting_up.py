@@ -133,8 +133,17 @@ def _print_problems(ctx: typer.Context, folder: Path, problems: list[Problem]) -
         ]
         all_well = f"No mistakes: {', '.join(parts)}."
         say(f"{all_well} {counted(warnings, 'warning')} above." if warnings else all_well)
+        _say_how_to_silence(problems)
     else:
         say(f"{summary(problems)}.")
+
+
+def _say_how_to_silence(problems: list[Problem]) -> None:
+    from sequencer.workspace.warning_names import CRAFT
+
+    name = next((problem.code for problem in problems if problem.code in CRAFT), "")
+    if name:
+        say(f"What is meant so is silenced by its name: `allow: [{name}]` in that file, or in config.yaml for all.")
 
 
 async def _try_connections(folder: Path, *, quiet: bool) -> list[Problem]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from sequencer.workspace.allow import allow_mistakes, without_allowed
 from sequencer.workspace.check_config import config_mistakes
 from sequencer.workspace.check_fields import field_mistakes
 from sequencer.workspace.check_flow import flow_mistakes
 from sequencer.workspace.check_letters import letter_mistakes
 from sequencer.workspace.check_names import name_mistakes
 from sequencer.workspace.check_rehearsals import rehearsal_mistakes
+from sequencer.workspace.craft import craft_warnings
 from sequencer.workspace.draft import Draft, read_draft
 from sequencer.workspace.schema import schema_mistakes
 from sequencer.workspace.source import Problem
@@ -41,8 +43,10 @@ def mistakes_between(draft: Draft, known_fields: frozenset[str] | None) -> tuple
         *letter_mistakes(draft),
         *field_mistakes(draft, known_fields),
         *schema_mistakes(draft.folder),
+        *craft_warnings(draft, known_fields),
+        *allow_mistakes(draft),
     }
-    return _sorted(problems)
+    return _sorted(set(without_allowed(draft, problems)))
 
 
 def _sorted(problems: set[Problem]) -> tuple[Problem, ...]:

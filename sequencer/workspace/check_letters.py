@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from sequencer.core.model import BACK_OFF, MAIN_LINE, Email, Sequence
+from sequencer.core.model import BACK_OFF, MAIN_LINE, Email, Sequence, Step
 from sequencer.workspace.check_flow import Edges, flow_of, reached
 from sequencer.workspace.check_names import variant_place
 from sequencer.workspace.draft import Draft
@@ -58,6 +58,20 @@ def _unanswered(draft: Draft) -> Iterator[Problem]:
 
 def opening_steps(each: SequenceDraft, sequence: Sequence) -> set[str]:
     """The ids of the e-mails that may open a thread: nothing was surely sent before, or they ask for a new one."""
+    opening = first_mails(each, sequence)
+    opening |= {step.id for step in each_step(sequence) if isinstance(step.do, Email) and step.do.thread == "new"}
+    if sequence.back_off is not None and sequence.back_off.email.thread == "new":
+        opening.add(BACK_OFF)
+    return opening
+
+
+def each_step(sequence: Sequence) -> Iterator[Step]:
+    """The steps of all lines."""
+    return (step for steps in sequence.lines.values() for step in steps)
+
+
+def first_mails(each: SequenceDraft, sequence: Sequence) -> set[str]:
+    """The ids of the e-mails before which none was surely sent."""
     flow = flow_of(each, sequence)
     all_edges = flow.edges()
     sure = {
@@ -67,14 +81,10 @@ def opening_steps(each: SequenceDraft, sequence: Sequence) -> set[str]:
     }
     edges: Edges = {node: onward for node, onward in all_edges.items() if node not in sure}
     first = reached([flow.start()], edges)
-    opening = {
-        step.id
-        for node, step in flow.nodes()
-        if isinstance(step.do, Email) and (node in first or step.do.thread == "new")
-    }
-    if sequence.back_off is not None and (sequence.back_off.email.thread == "new" or flow.end(MAIN_LINE) in first):
-        opening.add(BACK_OFF)
-    return opening
+    found = {step.id for node, step in flow.nodes() if isinstance(step.do, Email) and node in first}
+    if sequence.back_off is not None and flow.end(MAIN_LINE) in first:
+        found.add(BACK_OFF)
+    return found
 
 
 def _subjects(draft: Draft, each: SequenceDraft, sequence: Sequence) -> Iterator[Problem]:

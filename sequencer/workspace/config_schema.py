@@ -16,7 +16,7 @@ from sequencer.core.model import Span, Unit
 from sequencer.core.when import PhraseError, parse_span
 from sequencer.workspace import editor_forms
 from sequencer.workspace.providers import PROVIDERS
-from sequencer.workspace.shapes import HoursPhrase, OneOrMore, Shorthand, Strict, YesNo, refuse
+from sequencer.workspace.shapes import Allowed, HoursPhrase, OneOrMore, Shorthand, Strict, YesNo, refuse
 from sequencer.workspace.source import did_you_mean, shown
 
 OFF: Final = "off"
@@ -578,6 +578,11 @@ class ConfigFile(Strict):
         None,
         description="A second opinion on what people write; without it the rules alone read the inbox.",
         examples=[{"endpoint": "https://api.example.com/v1", "model": "the-name-of-a-model", "key": "${READER_KEY}"}],
+    )
+    allow: Allowed = Field(
+        (),
+        description="Warnings of `check` that are meant everywhere in this workspace, by their names (docs/craft.md).",
+        examples=[["no-phone-step"]],
     )
     apply: Literal["auto", "manual"] = Field(
         "auto",

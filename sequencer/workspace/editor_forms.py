@@ -60,6 +60,12 @@ def words(*several: str) -> dict[str, Any]:
     return {"enum": list(several), "errorMessage": f"one of {', '.join(several)}"}
 
 
+def one_or_several(names: list[str]) -> dict[str, Any]:
+    """One of some names, or a list of them."""
+    one = {"enum": names, "errorMessage": "a name that is known here"}
+    return {"anyOf": [one, {"type": "array", "items": one}]}
+
+
 def any_case(several: Iterable[str], message: str) -> dict[str, Any]:
     """One of some words in any case; the editor proposes them as they stand here."""
     listed = sorted(several)

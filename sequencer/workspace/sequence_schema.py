@@ -12,6 +12,7 @@ from sequencer.core.model import Base, Span, When
 from sequencer.core.when import PhraseError, parse_span, parse_when
 from sequencer.workspace import editor_forms
 from sequencer.workspace.shapes import (
+    Allowed,
     ConditionPhrase,
     HoursPhrase,
     OneOrMore,
@@ -274,6 +275,11 @@ class SequenceFile(Strict):
         (),
         description="Fields that `enroll --set` gives, beside those of the contacts; `check` then knows their names.",
         examples=[["their_promise", "next_step"]],
+    )
+    allow: Allowed = Field(
+        (),
+        description="Warnings of `check` that are meant in this sequence, by their names (docs/craft.md).",
+        examples=[["few-touches"]],
     )
     steps: tuple[StepFile, ...] = Field(
         description="The plan, in order: a list of steps.",

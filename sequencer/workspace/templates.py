@@ -18,7 +18,7 @@ from sequencer.core.model import Contact, Fields
 from sequencer.workspace.config import Company, Mailbox
 from sequencer.workspace.markdown import Damaged, clean, letters, reveal, without_marks
 from sequencer.workspace.missing import Group
-from sequencer.workspace.shapes import OneOrMore, Strict, validate
+from sequencer.workspace.shapes import Allowed, OneOrMore, Strict, validate
 from sequencer.workspace.source import Document, Problem, read_text, read_yaml
 from sequencer.workspace.template_language import MAX_OUTPUT, Program, Unreadable, compile_text, run
 from sequencer.workspace.template_needs import Read, needs_of, reads_of
@@ -57,6 +57,11 @@ class FrontMatter(Strict):
         (),
         description="Words by which you find the template again, and reports group it.",
         examples=[["quote", "article"]],
+    )
+    allow: Allowed = Field(
+        (),
+        description="Warnings of `check` that are meant in this template, by their names (docs/craft.md).",
+        examples=[["long-subject"]],
     )
 
 

@@ -365,7 +365,8 @@ def test_a_hundred_sequences_load(tmp_path: Path) -> None:
     shutil.copy(REPOSITORY / "config.yaml", folder)
     shutil.copy(REPOSITORY / "contacts.example.csv", folder)
     (folder / "sequences").mkdir()
-    for path in (REPOSITORY / "sequences").glob("*.yaml"):
+    plays = [path for path in (REPOSITORY / "sequences").glob("*.yaml") if not path.stem.endswith(".test")]
+    for path in plays:
         for number in range(15):
             suffix = "" if number == 0 else f"-{number}"
             shutil.copy(path, folder / "sequences" / f"{path.stem}{suffix}.yaml")
