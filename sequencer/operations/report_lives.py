@@ -101,6 +101,24 @@ class Tally:
         self.contacts.add(contact)
         self._entered(at)
 
+    def step(self, name: str) -> StepTally:
+        """What is counted of a step."""
+        figures = self.steps.get(name)
+        if figures is None:
+            figures = self.steps[name] = StepTally()
+        return figures
+
+    def reached(self, name: str, before: set[str]) -> StepTally:
+        """One more touch of a step, for somebody whom these steps have reached before."""
+        figures = self.steps.get(name)
+        if figures is None:
+            figures = self.steps[name] = StepTally()
+        figures.touches += 1
+        if name not in before:
+            before.add(name)
+            figures.people += 1
+        return figures
+
 
 @dataclass(frozen=True, slots=True)
 class _Touch:
@@ -145,7 +163,9 @@ class Lives:
         self._zones: dict[str | None, ZoneInfo] = {}
         self._cells: dict[tuple[str | None, int], int] = {}
         for row in people:
-            tally = self.tallies.setdefault(row.sequence, Tally())
+            tally = self.tallies.get(row.sequence)
+            if tally is None:
+                tally = self.tallies[row.sequence] = Tally()
             tally.enter(row.contact_id, row.entered)
             self.everybody[row.id] = Life(row, tally, row.zone)
 
@@ -174,9 +194,7 @@ class Lives:
         for enrollment, at in rows:
             life = self.everybody.get(enrollment)
             if life is not None:
-                figures = life.tally.steps.setdefault(BY_HAND, StepTally())
-                figures.touches += 1
-                self._counted(life, figures, BY_HAND)
+                life.tally.reached(BY_HAND, life.steps)
                 if life.replies:
                     life.touches.append(_Touch(at, 0, BY_HAND, "", None))
 
@@ -192,7 +210,7 @@ class Lives:
                 case "Recovered" if not row.message_id:
                     self._touch(life, row.step, "", micros(datetime.fromisoformat(row.sent_at)), 0, None)
                 case "Skipped":
-                    life.tally.steps.setdefault(row.step, StepTally()).passed_over[row.reason] += 1
+                    life.tally.step(row.step).passed_over[row.reason] += 1
                 case "Finished" if row.outcome:
                     if life.outcome is None or row.version > life.outcome[0]:
                         life.outcome = (row.version, row.at, row.outcome, row.reason)
@@ -217,25 +235,18 @@ class Lives:
         return self._zones[name]
 
     def _touch(self, life: Life, step: str, template: str, at: int, attempt: int, cell: int | None) -> None:
-        figures = life.tally.steps.get(step)
-        if figures is None:
-            figures = life.tally.steps[step] = StepTally()
-        figures.touches += 1
-        self._counted(life, figures, step)
+        figures = life.tally.reached(step, life.steps)
         if template:
-            figures.templates.setdefault(template, [0, 0])[0] += 1
+            counts = figures.templates.get(template)
+            if counts is None:
+                counts = figures.templates[template] = [0, 0]
+            counts[0] += 1
         if life.first is None or at < life.first:
             life.first = at
         if at >= self._fresh_since:
             life.tally.fresh += 1
         if life.replies:
             life.touches.append(_Touch(at, attempt, step, template, cell))
-
-    @staticmethod
-    def _counted(life: Life, figures: StepTally, step: str) -> None:
-        if step not in life.steps:
-            life.steps.add(step)
-            figures.people += 1
 
     def sum_up(self, now: int, bounced: Callable[[Life], bool]) -> None:
         """Once every row has come in: who answered what, and after how long."""
