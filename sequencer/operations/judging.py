@@ -113,8 +113,9 @@ def judge(stage: Stage, expected: Sequence[Expectation], happenings: Sequence[Ha
     cursor = 0
     for each in expected:
         verdict = _judge(stage, each, happenings, cursor)
-        if verdict.near is not None and verdict.near >= cursor and each.what in _POSITIONAL:
-            cursor = verdict.near + 1
+        near = verdict.near
+        if near is not None and near >= cursor and each.what in _POSITIONAL and _is_meant(each, happenings[near]):
+            cursor = near + 1
         verdicts.append(verdict)
     return verdicts
 
@@ -169,7 +170,7 @@ def _judge(stage: Stage, expected: Expectation, happenings: Sequence[Happening],
 
 
 def _happens(stage: Stage, expected: Expectation, happenings: Sequence[Happening], cursor: int) -> Verdict:
-    alike = [number for number, each in enumerate(happenings) if _is_meant(stage, expected, each)]
+    alike = [number for number, each in enumerate(happenings) if _is_meant(expected, each)]
     ahead = [number for number in alike if number >= cursor]
     for number in ahead:
         if _fits(stage, expected, happenings[number]):
@@ -183,7 +184,7 @@ def _happens(stage: Stage, expected: Expectation, happenings: Sequence[Happening
     return _something_else(stage, expected, happenings, cursor)
 
 
-def _is_meant(stage: Stage, expected: Expectation, happening: Happening) -> bool:
+def _is_meant(expected: Expectation, happening: Happening) -> bool:
     if happening.what is not expected.what:
         return False
     match expected.what:

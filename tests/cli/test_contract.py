@@ -23,7 +23,7 @@ ENVIRON: Final = {"MARK_PASSWORD": "x"}
 
 STATUSES: Final = {"active", "paused", "snoozed", "stopped", "finished"}
 ACTIONS: Final = {"email", "task", "text", "back_off", "move_to", "finish", "pause", "snooze"}
-MORE_ACTIONS: Final = {"stop", "go_to", "go_on", "skip", "held"}
+MORE_ACTIONS: Final = {"stop", "go_to", "go_on", "skip", "held", "retry", "reply", "notice"}
 
 
 def shaped(value: Any, **keys: type | tuple[type, ...]) -> dict[str, Any]:
