@@ -10,6 +10,7 @@ import pytest
 
 from sequencer.core.model import Status
 from sequencer.operations import foresight
+from sequencer.operations.playing import SAMPLE_WORDS
 from sequencer.operations.quoting import MOST_QUOTED, shortened
 from sequencer.store.database import Database
 from sequencer.workspace.check import check
@@ -121,4 +122,4 @@ async def test_a_preview_shows_words_for_a_made_up_contact(box: Letterbox) -> No
     assert isinstance(subject, foresight.Subject)
     (letter,) = foresight.letters(live.workspace, plan, subject, box.desk.now, live.key, step="quote-back")
     assert letter.trouble == ""
-    assert foresight.SAMPLE_WORDS.encode() in letter.data
+    assert SAMPLE_WORDS.encode() in letter.data
