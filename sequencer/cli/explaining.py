@@ -137,8 +137,10 @@ def why(
     """What happened with somebody, what is next, when, and what holds it back."""
     from sequencer.operations import explain
     from sequencer.operations.explain import Explanation
+    from sequencer.operations.variants import keep_splits
 
     async def look(live: Live, at: datetime) -> Explanation | Refusal:
+        await keep_splits(live, at)
         async with live.database.read() as conn:
             return await explain.why(conn, live, email, at)
 
@@ -171,6 +173,8 @@ def _print_way(way: Way, zone: ZoneInfo) -> None:
         say("\n".join(paragraph(way.next, "  next    ", " " * 10)))
         if way.shifts:
             say("\n".join(paragraph(f"not earlier: {'; '.join(way.shifts)}", " " * 10)))
+        if way.dealt is not None:
+            say("\n".join(paragraph(way.dealt.words, "  variant ", " " * 10)))
         if way.held is not None:
             until = f", until {instant(way.held.until, zone)}" if way.held.until is not None else ""
             say("\n".join(paragraph(f"{way.held.reason}{until}", "  held    ", " " * 10)))

@@ -34,6 +34,7 @@ from sequencer.operations.freshness import last_read
 from sequencer.operations.history import moment, told
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal
+from sequencer.operations.variants import Dealt, dealt
 from sequencer.store import attempts, contacts, enrollments, mailboxes, suppressions
 from sequencer.store.attempts import Attempt
 from sequencer.store.enrollments import Standing
@@ -88,6 +89,7 @@ class Way:
     held: Hold | None
     history: tuple[Moment, ...]
     doubts: tuple[Attempt, ...] = ()
+    dealt: Dealt | None = None  # of an e-mail with several variants, the one that they get
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,10 @@ async def why(conn: AsyncConnection, live: Live, email: str, now: datetime) -> E
         )
         way = _way(standing, question.sequence, decision, zone, history)
         unsure = tuple(one.attempt for one in doubts if one.attempt.enrollment_id == enrollment.id)
-        ways.append(replace(way, held=_by_the_inbox(way.held, boxes.get(enrollment.mailbox), now), doubts=unsure))
+        held = _by_the_inbox(way.held, boxes.get(enrollment.mailbox), now)
+        plan = None if enrollment.status.ended else question.sequence
+        variant = dealt(plan, enrollment, way.step, live.splits) if plan is not None else None
+        ways.append(replace(way, held=held, doubts=unsure, dealt=variant))
     return Explanation(contact, zone, suppressed, tuple(ways))
 
 
@@ -285,6 +290,7 @@ def _way_json(way: Way) -> dict[str, Any]:
         "due_at": iso(way.due_at),
         "next": way.next,
         "shifts": list(way.shifts),
+        "variant": way.dealt.template if way.dealt is not None else None,
         "held": {"reason": way.held.reason, "until": iso(way.held.until)} if way.held is not None else None,
         "history": [
             {"at": iso(line.at), "event": line.event, "step": line.step, "detail": line.detail} for line in way.history

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sequencer.core.model import BACK_OFF, Email
+from sequencer.core.model import BACK_OFF, Email, Enrollment
 from sequencer.core.model import Sequence as Plan
 from sequencer.core.variants import (
     CERTAIN,
@@ -26,6 +26,7 @@ from sequencer.core.variants import (
     Prospect,
     Shares,
     Splits,
+    choose_variant,
     prospects,
     shares_of,
     too_little,
@@ -133,13 +134,33 @@ def _variant(one: Prospect, tallies: Mapping[str, Tally], share: float) -> Varia
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """The variant of a step that somebody gets, and how many others do, in words."""
+
+    template: str
+    words: str
+
+
+def dealt(plan: Plan, enrollment: Enrollment, step: str, present: Splits) -> Dealt | None:
+    """What somebody gets in a step with several variants; None for any other step."""
+    email = dict(trials_of(plan)).get(step)
+    if email is None:
+        return None
+    template = choose_variant(email, enrollment, step, present)
+    if enrollment.sent_variants.get(step) == template:
+        return Dealt(template, f"{template}, as before")
+    share = shares_of(email, present.get((plan.name, step), {}))[template]
+    return Dealt(template, f"{template}, which {100 * share:.0f} of 100 new people get at present")
+
+
 # In words -----------------------------------------------------------------------------------------
 
 
 def _little_words(present: Sequence[VariantFigures]) -> str:
     people, good, bad = (sum(values) for values in zip(*((v.people, v.good, v.bad) for v in present), strict=True))
     both = "both are" if len(present) == 2 else f"all {len(present)} are"
-    known = f"{_people(people)} had time to answer, {good} interested"
+    known = f"{_people(people)} had time to answer, {good} interested" if people else "nobody has had time to answer"
     if bad:
         known += f", {bad} unsubscribed or complained"
     waits = f"each has reached {ENOUGH_PEOPLE} people, and {ENOUGH_ANSWERS} in all are interested or unsubscribed"

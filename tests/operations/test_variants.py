@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import event, insert
 
 from sequencer.operations import foresight
+from sequencer.operations.explain import Explanation, why, why_json
 from sequencer.operations.live import Live
 from sequencer.operations.relabel import relabel
 from sequencer.operations.steering import Who, close, stop
@@ -452,6 +453,30 @@ async def test_it_is_said_plainly(
     async with a_trial(database, tmp_path, first, fresh, plan) as desk:
         (split,) = await seen(desk)
         assert (split.kind, split.words[: len(words)]) == (kind, words)
+
+
+async def test_why_names_the_variant_that_comes_next(database: Database, tmp_path: Path) -> None:
+    async with a_trial(database, tmp_path, 5, 40) as desk:
+        await desk.enroll(ANNA)
+        await keep_splits(desk.live, desk.now)
+        assert await variant_of(desk) == "fresh, which 95 of 100 new people get at present"
+        desk.peer.always("data", Say("451 4.3.0 later"))
+        await desk.turn()
+        desk.peer.always("data", None)
+        assert await variant_of(desk) == "fresh, as before"
+        await desk.turn(HOUR)
+        assert await desk.states(ANNA) == [AttemptState.DEFERRED, AttemptState.ACCEPTED]
+        assert await variant_of(desk) == ""  # the next step has one template
+
+
+async def variant_of(desk: Desk) -> str:
+    async with desk.live.database.read() as conn:
+        found = await why(conn, desk.live, ANNA, desk.now)
+    assert isinstance(found, Explanation)
+    (way,) = found.ways
+    shown = why_json(found)["enrollments"][0]["variant"]
+    assert shown == (way.dealt.template if way.dealt is not None else None)
+    return way.dealt.words if way.dealt is not None else ""
 
 
 async def test_a_plan_without_variants_has_nothing_to_say(database: Database, tmp_path: Path) -> None:
