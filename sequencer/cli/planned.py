@@ -180,10 +180,14 @@ def _is_mail(one: Coming) -> bool:
 
 
 def _steps(ones: Sequence[Coming]) -> str:
-    counts = Counter(f"{one.sequence}/{one.step}" for one in ones)
+    """Of each step how many, and to whom where they are few."""
+    whom: dict[str, list[str]] = {}
+    for one in ones:
+        whom.setdefault(f"{one.sequence}/{one.step}", []).append(one.contact.email)
     if len(ones) <= FEW:
-        return ", ".join(f"{one.sequence}/{one.step} to {one.contact.email}" for one in ones)
-    return ", ".join(f"{number} {step}" for step, number in counts.most_common())
+        return "; ".join(f"{step} to {', '.join(emails)}" for step, emails in whom.items())
+    most = sorted(whom.items(), key=lambda item: -len(item[1]))
+    return ", ".join(f"{len(emails)} {step}" for step, emails in most)
 
 
 def _each(coming: Sequence[Coming]) -> Iterator[str]:

@@ -199,7 +199,7 @@ def _changes(before: Step, after: Step, reworded: Mapping[str, tuple[str, ...]])
     else:
         yield from _fields(before.do, after.do)
     if _meaning(before.when) != _meaning(after.when):
-        yield f"“{after.when.text}”, was “{before.when.text}”"
+        yield f"when: “{after.when.text}”, was “{before.when.text}”"
     for name in ("only_if", "expires"):
         was, now = getattr(before, name), getattr(after, name)
         if _said(was) != _said(now):
@@ -369,7 +369,7 @@ def template_changes(before: Template, after: Template) -> Iterator[str]:
     if not blocks:
         return
     _, was_from, was_to, now_from, now_to = blocks[0]
-    removed, added = _first_said(was[was_from:was_to]), _first_said(now[now_from:now_to])
+    removed, added = _around(_first_said(was[was_from:was_to]), _first_said(now[now_from:now_to]))
     more = f", and {len(blocks) - 1} more" if len(blocks) > 1 else ""
     line = after.body_line + now_from
     if removed and added:
@@ -383,8 +383,19 @@ def template_changes(before: Template, after: Template) -> Iterator[str]:
 
 
 def _first_said(lines: list[str]) -> str:
-    text = next((line.strip() for line in lines if line.strip()), "")
-    return text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1].rstrip() + "…"
+    return next((line.strip() for line in lines if line.strip()), "")
+
+
+def _around(removed: str, added: str) -> tuple[str, str]:
+    """Two long lines, cut so that what differs can be seen."""
+    same = next((at for at, (one, other) in enumerate(zip(removed, added, strict=False)) if one != other), 0)
+    start = removed.rfind(" ", 0, max(0, same - LONGEST_LINE // 3)) + 1 if same > LONGEST_LINE // 2 else 0
+    return _cut(removed, start), _cut(added, start)
+
+
+def _cut(line: str, start: int) -> str:
+    shown = f"…{line[start:]}" if start else line
+    return shown if len(shown) <= LONGEST_LINE else shown[: LONGEST_LINE - 1].rstrip() + "…"
 
 
 # config.yaml --------------------------------------------------------------------------------------

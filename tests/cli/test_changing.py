@@ -50,7 +50,7 @@ def test_a_plan_reads_like_a_letter(in_force: Path) -> None:
     save(in_force, QUOTE.replace("1 business day later at 09:30", "2 business days later at 09:30"))
     told = run("plan")
     assert "; the saved files wait: `sequencer apply` puts them in force." in told
-    assert "“thanks”  changed  “2 business days later at 09:30”, was “1 business day later at 09:30”" in told
+    assert "“thanks”  changed  when: “2 business days later at 09:30”, was “1 business day later at 09:30”" in told
     assert "2 people: “thanks” moves from" in told
     assert f"{ANNA}, ben@example.com" in told
     assert "Nobody becomes due at once." in told
@@ -112,7 +112,7 @@ def test_the_past_of_a_sequence(in_force: Path) -> None:
     run("apply", "--yes")
     told = run("history", "quote", "--diff")
     assert "sequences/quote.yaml: 2 versions, the latest first" in told
-    assert "“call” “6 days later”, was “4 days later”" in told
+    assert "“call” when: “6 days later”, was “4 days later”" in told
     assert "-    when: 4 days later" in told
     assert "2 people were decided by it" in told
     assert "Nothing was sent yet." in told

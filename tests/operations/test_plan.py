@@ -72,7 +72,7 @@ async def test_a_longer_wait_moves_the_date_of_who_waits_there(desk: Desk) -> No
     found = await planned(desk, plan=PLAN.replace("3 days", "5 days", 1))
     (edit,) = found.edits.sequences
     assert [(step.step, step.change, step.what) for step in edit.steps] == [
-        ("second", "changed", ("“5 days later”, was “3 days later”",))
+        ("second", "changed", ("when: “5 days later”, was “3 days later”",))
     ]
     assert kinds(found) == ["date"]
     assert kinds(found, BEN) == []  # Ben's first step comes first, and its date stays

@@ -282,6 +282,9 @@ class World:
             case ["ls", *folders]:
                 names = sorted(each.name for each in Path(*folders).iterdir() if not each.name.startswith("."))
                 outcome = Outcome("\n".join(names) + "\n", 0)
+            case ["cp", "-r", folder, copy]:
+                shutil.copytree(folder, copy)
+                outcome = Outcome("", 0)
             case ["cp", file, copy]:
                 shutil.copy(file, copy)
                 outcome = Outcome("", 0)
