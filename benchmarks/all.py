@@ -18,7 +18,7 @@ from typing import Final
 from verdict import TABLE, Verdict
 
 HERE: Final = Path(__file__).parent
-NAMES: Final = ("durable_send", "peers", "smtp_line", "compose", "reply_latency", "crowd")
+NAMES: Final = ("durable_send", "peers", "smtp_line", "compose", "reply_latency", "crowd", "rehearse_crowd")
 
 
 def run(name: str, table: Path) -> list[Verdict]:

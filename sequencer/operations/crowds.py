@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +28,6 @@ from sequencer.workspace.crowd_people import answers, entering, invent
 from sequencer.workspace.simulate import Assumptions
 from sequencer.workspace.workspace import Workspace
 
-LONG_AGO: Final = timedelta(days=3650)
 MOST_PEOPLE: Final = 100_000
 
 
@@ -164,11 +163,10 @@ def look_ahead(
     """Play it. `warm`: the mailboxes are past their ramp-up; else each is taken to be new. `tell` hears how many have
     ended so far."""
     config = workspace.config
-    start = min(entrant.enters for entrant in crowd.people)
-    began = dict.fromkeys(crowd.limits, start - LONG_AGO) if warm else {}
+    limits = {name: replace(ours, ramp_up=None) if warm else ours for name, ours in crowd.limits.items()}
     taken = Assumptions(min_gap=config.contacts.min_gap, spread=config.spread, until=until)
-    journeys = play_crowd(crowd.plan, crowd.people, crowd.limits, assumptions=taken, began=began, tell=tell)
-    load = load_of(journeys, crowd.limits, crowd.calendar.zone, began)
+    journeys = play_crowd(crowd.plan, crowd.people, limits, assumptions=taken, tell=tell)
+    load = load_of(journeys, limits, crowd.calendar.zone)
     return Outlook(crowd, journeys, load, tuple(advice(load, crowd.calendar)))
 
 

@@ -39,9 +39,9 @@ def capacity(limits: Limits, calendar: Calendar) -> tuple[int, str] | None:
     open_for = _open_hours(calendar)
     bounds: list[tuple[int, str]] = []
     if limits.per_day is not None:
-        bounds.append((limits.per_day, f"{limits.per_day} a day"))
+        bounds.append((limits.per_day, f"at most {limits.per_day} a day"))
     if limits.per_hour is not None:
-        bounds.append((int(limits.per_hour * open_for), f"{limits.per_hour} an hour"))
+        bounds.append((int(limits.per_hour * open_for), f"at most {limits.per_hour} an hour"))
     if limits.gap is not None and sum(limits.gap) > 0:
         usual = sum(limits.gap) / 2
         bounds.append((int(open_for * 3600 / usual), f"a gap of {limits.gap[0]:g} to {limits.gap[1]:g} seconds"))
@@ -67,7 +67,7 @@ def _of_mailbox(load: Load, mailbox: MailboxLoad, calendar: Calendar) -> Iterato
     room = capacity(mailbox.limits, calendar)
     took = mailbox.all_written - mailbox.first_due
     if took > _DAY and load.all_entered - load.began < _DAY:
-        at = f" at {room[1]}" if room is not None else ""
+        at = f" ({room[1]})" if room is not None else ""
         yield (
             f"{mailbox.name} needs {lasting(took)} to write to these {mailbox.people:,} people for the first time{at}:"
             f" until {_day(mailbox.all_written, load.zone)}."

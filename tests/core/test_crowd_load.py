@@ -148,8 +148,8 @@ def test_who_waits_at_the_end_of_each_day() -> None:
     ("limits", "expected"),
     [
         (Limits(), None),
-        (Limits(per_day=80, per_hour=20, gap=(90, 240)), (80, "80 a day")),
-        (Limits(per_day=400, per_hour=20), (170, "20 an hour")),
+        (Limits(per_day=80, per_hour=20, gap=(90, 240)), (80, "at most 80 a day")),
+        (Limits(per_day=400, per_hour=20), (170, "at most 20 an hour")),
         (Limits(per_day=400, gap=(90, 240)), (185, "a gap of 90 to 240 seconds")),
         (Limits(gap=(0, 0)), None),
     ],
@@ -165,7 +165,7 @@ def test_limits_that_suffice_and_limits_that_do_not() -> None:
     assert advice(load, OFFICE)[0].startswith("The limits of mark suffice: no mail waits longer than ")
     _, load = played(crowd(120), SLOW)
     said = "\n".join(advice(load, OFFICE))
-    assert "mark needs 17 days to write to these 120 people for the first time at 10 a day: until" in said
+    assert "mark needs 17 days to write to these 120 people for the first time (at most 10 a day): until" in said
     assert "try --per-day 3, or share the work with one more mailbox" in said
     assert "94 people miss last: it could not leave within 5 days after its due time." in said
     assert "ramp-up" not in said
@@ -217,7 +217,7 @@ def test_lengths_in_words(length: timedelta, words: str) -> None:
 
 def test_hours_without_a_common_time_leave_no_room() -> None:
     never = Calendar(DENVER, (parse_hours("Mon 9-10"), parse_hours("Tue 9-10")))
-    assert capacity(Limits(per_hour=20), never) == (0, "20 an hour")
+    assert capacity(Limits(per_hour=20), never) == (0, "at most 20 an hour")
     _, load = played([replace(one, calendar=never) for one in crowd(3)], SLOW)
     assert load.mailboxes[0].mails == 0
     assert advice(load, never)[0].startswith("3 people are held where nobody helps: ")
