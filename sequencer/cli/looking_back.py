@@ -90,7 +90,7 @@ def _print_text(past: Past, version: str) -> None:
 def _show(past: Past, messages: list[Sent], zone: ZoneInfo, *, diff: bool, sent: bool) -> None:
     say(f"{past.file}: {counted(len(past.versions), 'version')}, the latest first\n")
     for each in reversed(past.versions):
-        people = f"; {_people(each.people)} decided by it" if past.what == "sequence" else ""
+        people = f"; {_people(each.people)}" if past.what == "sequence" else ""
         say(f"{each.version[:8]}  {_when(each, zone)}{people}")
         for line in each.what:
             say("\n".join(paragraph(line, "    ", "      ")))
@@ -108,7 +108,9 @@ def _show(past: Past, messages: list[Sent], zone: ZoneInfo, *, diff: bool, sent:
 
 
 def _people(number: int) -> str:
-    return "1 person was" if number == 1 else f"{number} people were"
+    if number == 0:
+        return "nobody has gone by it yet"
+    return f"{counted(number, 'person').replace('persons', 'people')} went by it"
 
 
 def _when(each: Version, zone: ZoneInfo) -> str:

@@ -114,7 +114,7 @@ def test_the_past_of_a_sequence(in_force: Path) -> None:
     assert "sequences/quote.yaml: 2 versions, the latest first" in told
     assert "“call” when: “6 days later”, was “4 days later”" in told
     assert "-    when: 4 days later" in told
-    assert "2 people were decided by it" in told
+    assert "2 people went by it" in told
     assert "Nothing was sent yet." in told
     versions = data("history", "quote", "--json")["versions"]
     assert [each["waits"] for each in versions] == [False, True]
