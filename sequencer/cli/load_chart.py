@@ -18,6 +18,7 @@ WIDTH: Final = 40
 MOST_LINES: Final = 60
 """A chart of more days than this is drawn by weeks."""
 
+MINUTE: Final = timedelta(minutes=1)
 FULL: Final = "█"
 ROOM: Final = "·"
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
@@ -123,10 +124,9 @@ def _mailbox_summary(mailbox: MailboxLoad) -> Iterator[str]:
         yield "no mail waits for the limits"
         return
     waiting = sum(wait > timedelta(0) for wait in mailbox.waits)
-    yield (
-        f"{waiting:,} wait for the limits: half of all mails no longer than {lasting(mailbox.usual_wait)},"
-        f" the longest {lasting(mailbox.longest_wait)}"
-    )
+    half = f": half of all mails no longer than {lasting(mailbox.usual_wait)}" if mailbox.usual_wait >= MINUTE else ""
+    wait = "1 waits" if waiting == 1 else f"{waiting:,} wait"
+    yield f"{wait} for the limits{half}, the longest {lasting(mailbox.longest_wait)}"
 
 
 def _rep_bars(load: Load) -> list[Bar]:

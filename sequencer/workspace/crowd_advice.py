@@ -141,6 +141,8 @@ def _in_kind(number: int, kind: str) -> str:
 def lasting(length: timedelta) -> str:
     """A length of time as people say it: `3 weeks`, `12 days`, `5 hours`, `20 minutes`."""
     minutes = round(length / timedelta(minutes=1))
+    if abs(length - _DAY) <= _HOUR / 2:
+        return "1 day"
     for unit, size, least in (
         ("week", 7 * 1440, 21 * 1440),
         ("day", 1440, 2 * 1440),

@@ -205,6 +205,8 @@ def test_who_is_held_is_told() -> None:
         (timedelta(0), "0 minutes"),
         (timedelta(minutes=1), "1 minute"),
         (timedelta(minutes=119), "119 minutes"),
+        (timedelta(hours=23, minutes=40), "1 day"),
+        (timedelta(hours=25), "25 hours"),
         (timedelta(hours=47), "47 hours"),
         (timedelta(days=20), "20 days"),
         (timedelta(days=21), "3 weeks"),
