@@ -175,14 +175,8 @@ def _print_moments(section: Section) -> None:
     say("              " + "".join(f"{hour:<3}" for hour in range(0, 24, 1)).rstrip())
     for number, name in enumerate(WEEKDAYS):
         cells = section.arrivals[number * 24 : number * 24 + 24]
-        say(f"  {name:<10}  {''.join(_shade(count, most) * 2 + ' ' for count in cells)}".rstrip())
-    say(f"  the darkest is {most:,} in an hour of the week")
-
-
-def _shade(count: int, most: int) -> str:
-    if not count:
-        return SHADES[0]
-    return SHADES[1 + min(4, 5 * (count - 1) // most)] if most > 5 else SHADES[min(5, count)]
+        say(f"  {name:<10}  {''.join(SHADES[words.shade(count, most)] * 2 + ' ' for count in cells)}".rstrip())
+    say(f"  {SHADES[5] * 2} is {most:,} in an hour of the week")
 
 
 def _print_noes(section: Section) -> None:

@@ -116,8 +116,10 @@ def answer_words(section: Section) -> list[str]:
 
 
 def _half(times: Quartiles, of: str) -> str:
+    if times.count == 1:
+        return f"It took {length(times.median)}; {TOO_LITTLE} to say more."
     if times.count < ENOUGH_WON:
-        return f"The one in the middle took {length(times.median)}; {TOO_LITTLE} to say more."
+        return f"In the middle of them it took {length(times.median)}; {TOO_LITTLE} to say more."
     surely = "" if times.low is None or times.high is None else f" ({length(times.low)} to {length(times.high)})"
     return (
         f"A quarter {of} within {length(times.first)}, half within {length(times.median)}{surely}, "
@@ -234,3 +236,10 @@ def passed_over(one: PassedOver) -> str:
 def no(one: Reason) -> str:
     """A reason for a no; that none was given, where none was."""
     return one.reason.replace("_", " ") or "no reason was given"
+
+
+def shade(count: int, most: int) -> int:
+    """How dark a cell is: 0 where nothing is, 1 to 5 from the fewest to the most."""
+    if not count:
+        return 0
+    return 5 if most == 1 else 1 + round(4 * (count - 1) / (most - 1))

@@ -12,8 +12,8 @@ from typing import Final
 from markupsafe import Markup, escape
 
 from sequencer.core.survival import Point
+from sequencer.operations.report_words import shade
 
-SHADES: Final = 6
 DAY: Final = 22
 LABEL: Final = 42
 WIDTH: Final = 580
@@ -62,9 +62,8 @@ def heat(cells: Sequence[int], days: Sequence[str], name: str, description: str)
         parts.append(f'<text x="{LABEL - 8}" y="{top + 15}" text-anchor="end">{escape(day[:3])}</text>')
         for hour in range(24):
             count = cells[number * 24 + hour]
-            shade = 0 if not count else 1 + min(SHADES - 2, (SHADES - 1) * (count - 1) // max(1, most))
             parts.append(
-                f'<rect class="h{shade}" x="{LABEL + hour * DAY + 1}" y="{top + 1}" width="{DAY - 2}"'
+                f'<rect class="h{shade(count, most)}" x="{LABEL + hour * DAY + 1}" y="{top + 1}" width="{DAY - 2}"'
                 f' height="{DAY - 2}" rx="3"><title>{escape(day)} {hour}:00 to {hour + 1}:00: {count}</title></rect>'
             )
     return Markup("".join([*parts, "</svg>"]))  # noqa: S704 (numbers, and words that are escaped)

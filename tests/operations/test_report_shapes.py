@@ -112,7 +112,7 @@ def test_lengths_for_people(days: float, told: str) -> None:
 def test_small_numbers_are_not_made_to_say_much() -> None:
     section = _section(answers=[1.0, 2.0], waited=[5.0], arrivals={10: 2})
     assert words.answer_words(section) == [
-        "2 people of 3 answered. The one in the middle took 36 hours; too little is known to say more."
+        "2 people of 3 answered. In the middle of them it took 36 hours; too little is known to say more."
     ]
     assert words.moment_words(section) == "2 answers have come: too little is known to say when most of them do."
     assert words.cycle_words(section) == ["No decision_cycle is suggested before 10 are won; the file's 32 days stand."]
@@ -185,3 +185,8 @@ def _section(answers: list[float], waited: list[float], arrivals: dict[int, int]
 def test_an_interval_in_words() -> None:
     assert words.interval(share(3, 100)) == "1.0% to 8.5%"
     assert words.interval(Share(0, 0, 0.0, 1.0)) == "0.0% to 100%"
+
+
+def test_the_fewest_are_pale_and_the_most_are_dark() -> None:
+    assert [words.shade(count, 9) for count in (0, 1, 3, 5, 9)] == [0, 1, 2, 3, 5]
+    assert words.shade(1, 1) == 5
