@@ -271,9 +271,9 @@ async def test_a_full_mailbox_is_read_once_before_anything_leaves(
         size = fill(dovecot, house.user, wrote, chance)
         async with house.running(), asyncio.timeout(sized(300, 3000)):
             while len(house.ear.words) < 5 or not trial.sent:
-                wire.breaks_after = chance.randrange(RECENT * 100, RECENT * 600)
+                wire.breaks_after = chance.randrange(RECENT * 50, RECENT * 300)
                 breaks = wire.breaks
-                for _ in range(60):
+                for _ in range(sized(60, 3000)):
                     if wire.breaks > breaks or trial.sent:
                         break
                     await pulse(asyncio.Event(), 0.05)
@@ -281,6 +281,7 @@ async def test_a_full_mailbox_is_read_once_before_anything_leaves(
             wire.breaks_after = None
             await house.ear.happens("sent", 3)
             await trial.reads_to_the_end()
+        assert wire.breaks, "the connection never broke"
         assert await trial.heard() == Counter(wrote)
         assert {mail.recipients[0] for mail in trial.sent} == {f"p{n}@own{n}.example" for n in (5, 6, 7)}
         # a head and a body for each recent mail, the list of UIDs and a slice of heads again after each break
