@@ -1,4 +1,4 @@
-"""What a split that adapts gains and costs: python benchmarks/variants.py [--runs N] [--people N] [--plans]
+"""What a split that adapts gains and costs: python benchmarks/variants.py [--runs N] [--people N] [--plans] [--gain]
 
 1. The gain. Campaigns of 2,000 people, 100 a day, who answer after a day in the middle (half of them later, some after
    a week), 200 times each: net good (interested minus unsubscribed) against an equal split and against the better
@@ -10,7 +10,8 @@
 
 Bars: at rates of 6 % and 3 %, at least two fifths of what the better variant alone would gain; equal variants called
 different at the end hardly more often than chance alone makes it, one in ten; one look takes at most a second (it
-happens every five minutes). About five minutes. With --plans, how both planners find the rows.
+happens every five minutes). About five minutes. With --plans, how both planners find the rows; with --gain only the
+first part, where `--patience 0` counts people at once instead of after three days.
 """
 
 from __future__ import annotations
@@ -70,10 +71,10 @@ MESSAGES: Final = """
 # The gain -----------------------------------------------------------------------------------------
 
 
-def gain(name: str, runs: int, people: int) -> bool:
-    """Play one world; print what came of it."""
+def gain(name: str, runs: int, people: int, patience: float) -> bool:
+    """Play one world; print what came of it. `patience` are the days after which somebody counts."""
     truths = WORLDS[name]
-    played = [Campaign(truths, seed) for seed in range(runs)]
+    played = [Campaign(truths, seed, patience=patience) for seed in range(runs)]
     for one in played:
         one.run(people, PER_DAY)
     net = statistics.mean(one.net for one in played)
@@ -175,8 +176,12 @@ def main() -> int:
     parser.add_argument("--enrolled", type=int, default=1_000_000)
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--plans", action="store_true")
+    parser.add_argument("--gain", action="store_true")
+    parser.add_argument("--patience", type=float, default=3.0)
     options = parser.parse_args()
-    gained = [gain(name, options.runs, options.people) for name in WORLDS]
+    gained = [gain(name, options.runs, options.people, options.patience) for name in WORLDS]
+    if options.gain:
+        return 0 if all(gained) else 1
     small_costs()
     sizes = (options.enrolled, options.messages, options.plans)
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".crowd-") as folder:
