@@ -105,7 +105,7 @@ def play_crowd(
     many have ended. `assumptions` are as for one person.
     """
     names = list(limits)
-    first = began or {}
+    first, taken = began or {}, assumptions or Assumptions()
     walkers = [
         _Walker(
             begin_play(
@@ -117,13 +117,13 @@ def play_crowd(
                 number=number,
                 fields=entrant.fields,
                 replies=entrant.replies,
-                taken=replace(assumptions or Assumptions(), amiss=entrant.amiss),
+                taken=replace(taken, amiss=entrant.amiss or taken.amiss),
             )
         )
         for number, entrant in enumerate(entrants, 1)
     ]
     mailboxes = [_Mailbox(limits[name], first.get(name)) for name in names]
-    until = assumptions.until if assumptions is not None else None
+    until = taken.until
     crowd = _Crowd(walkers, mailboxes, [names.index(entrant.mailbox) for entrant in entrants], until, tell)
     for index, walker in enumerate(walkers):
         _wake(crowd, index, walker.play.now)
