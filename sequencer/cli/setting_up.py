@@ -58,6 +58,7 @@ def init(
     if directory != Path():
         say(f"  cd {directory}")
     say("  1. open config.yaml and change the lines marked “yours”")
+    say("     (in VS Code, the extension redhat.vscode-yaml completes and explains every key)")
     say("  2. set the password variable that it names, e.g. export MARK_PASSWORD=…")
     say("  3. sequencer check --connect    finds every mistake, and tries both servers")
     say("  4. sequencer preview quote-follow-up    shows the very mails, before anything leaves")

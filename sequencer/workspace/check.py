@@ -30,7 +30,8 @@ def check(
     `known_fields` are the names of the fields that contacts in the store have; None when there is no store.
     """
     draft = read_draft(folder, environ, secrets_required=secrets_required)
-    return list(_sorted({*mistakes_between(draft, known_fields), *rehearsal_mistakes(folder, draft)}))
+    outdated = without_allowed(draft, schema_mistakes(folder))
+    return list(_sorted({*mistakes_between(draft, known_fields), *rehearsal_mistakes(folder, draft), *outdated}))
 
 
 def mistakes_between(draft: Draft, known_fields: frozenset[str] | None) -> tuple[Problem, ...]:
@@ -42,7 +43,6 @@ def mistakes_between(draft: Draft, known_fields: frozenset[str] | None) -> tuple
         *flow_mistakes(draft),
         *letter_mistakes(draft),
         *field_mistakes(draft, known_fields),
-        *schema_mistakes(draft.folder),
         *craft_warnings(draft, known_fields),
         *allow_mistakes(draft),
     }

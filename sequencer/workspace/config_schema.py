@@ -586,6 +586,6 @@ class ConfigFile(Strict):
     )
     apply: Literal["auto", "manual"] = Field(
         "auto",
-        description="auto: a saved change that checks clean is in force at once. manual: it waits for `sequencer apply`.",
+        description="auto: a saved change that checks clean is in force at once. manual: it waits for `apply`.",
         examples=["auto", "manual"],
     )

@@ -60,9 +60,9 @@ def words(*several: str) -> dict[str, Any]:
     return {"enum": list(several), "errorMessage": f"one of {', '.join(several)}"}
 
 
-def one_or_several(names: list[str]) -> dict[str, Any]:
-    """One of some names, or a list of them."""
-    one = {"enum": names, "errorMessage": "a name that is known here"}
+def one_or_several(names: Mapping[str, str]) -> dict[str, Any]:
+    """One of some names, or a list of them; each with its meaning."""
+    one = {"enum": list(names), "enumDescriptions": list(names.values()), "errorMessage": "a name that is known here"}
     return {"anyOf": [one, {"type": "array", "items": one}]}
 
 

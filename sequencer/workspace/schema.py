@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -31,7 +32,7 @@ FOLDER: Final = "docs"
 
 _DROPPED: Final = ("title", "default", "$defs")
 _MEANING: Final = ("description", "markdownDescription")
-_AS_THEY_ARE: Final = ("examples", "enum", "const", "required")
+_AS_THEY_ARE: Final = ("examples", "enum", "enumDescriptions", "const", "required")
 
 
 def sequence_schema() -> dict[str, Any]:
@@ -58,6 +59,7 @@ SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = MappingProxyType(
 """By the name of what it describes; the file is docs/NAME.schema.json."""
 
 
+@cache
 def schema_text(name: str = "sequence") -> str:
     """A schema as its file holds it. Raises KeyError for a name that is none of SCHEMAS."""
     return json.dumps(SCHEMAS[name](), indent=2, ensure_ascii=False) + "\n"

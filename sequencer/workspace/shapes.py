@@ -31,7 +31,7 @@ from sequencer.core.model import Condition, Hours, Span, When
 from sequencer.core.when import PhraseError, parse_span, parse_when
 from sequencer.workspace import editor_forms
 from sequencer.workspace.source import Document, Plain, Problem, Route, did_you_mean, shown
-from sequencer.workspace.warning_names import WARNINGS
+from sequencer.workspace.warning_names import MEANINGS
 
 M = TypeVar("M", bound="Strict")
 T = TypeVar("T")
@@ -134,7 +134,7 @@ OneOrMore = Annotated[tuple[str, ...], Field(min_length=1), Shorthand(lambda tex
 """One text, or a list of texts."""
 
 Allowed = Annotated[
-    tuple[str, ...], Shorthand(lambda text: (text,), {}), JsonSchema(editor_forms.one_or_several(sorted(WARNINGS)))
+    tuple[str, ...], Shorthand(lambda text: (text,), {}), JsonSchema(editor_forms.one_or_several(MEANINGS))
 ]
 """Names of warnings; `allow` says which of them there are."""
 

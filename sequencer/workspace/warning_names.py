@@ -117,5 +117,6 @@ OTHERS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
-WARNINGS: Final = frozenset({*CRAFT, *OTHERS})
+MEANINGS: Final[Mapping[str, str]] = MappingProxyType({**{name: one.what for name, one in CRAFT.items()}, **OTHERS})
+WARNINGS: Final = frozenset(MEANINGS)
 """Every name that `allow:` knows."""

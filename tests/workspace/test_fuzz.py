@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sequencer.cli.problems import explained, workflow_command
 from sequencer.core.when import PhraseError
 from sequencer.workspace.check import check
 from sequencer.workspace.check_rehearsals import mistakes_in
@@ -317,3 +319,38 @@ def test_folders_in_the_place_of_files(tmp_path: Path) -> None:
     for name in ("config.yaml", "sequences/plan.yaml", "templates/hello.md"):
         (tmp_path / name).mkdir(parents=True)
     assert {problem.code for problem in check(tmp_path, ENVIRON)} >= {"unreadable"}
+
+
+FILES = ["config.yaml", "sequences/plan.yaml", "sequences/plan.test.yaml", "templates/hello.md", "phrases/en.yaml"]
+BYTES = st.one_of(
+    st.binary(max_size=400),
+    st.sampled_from([b"\xef\xbb\xbf", b"\xff\xfe", b"\x00", b"\r", b"\xed\xa0\x80", b"\xc2\x85", b"\xe2\x80\xa8"]).map(
+        lambda b: b * 3
+    ),
+    mutations(SEQUENCE).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    mutations(TEMPLATE).map(lambda text: text.encode("utf-16", "surrogatepass")),
+    mutations(CONFIG).map(lambda text: text.encode("latin-1", "replace")),
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(FILES), BYTES, min_size=1))
+def test_whatever_bytes_a_file_holds_check_tells_its_mistakes_in_every_form(files: dict[str, bytes]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = write_workspace(Path(name))
+        for file, content in files.items():
+            path = folder / file
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+        problems = check(folder, ENVIRON)
+        shown = explained(folder, problems)
+        assert len([line for line in shown if not line]) == len(problems), "one for each, with an empty line behind it"
+        for problem in problems:
+            command = workflow_command(folder, problem)
+            assert re.fullmatch(
+                r"::(error|warning) file=[^,\n]+(,line=\d+,col=\d+)?(,endColumn=\d+)?,title=[a-z0-9-]+::[^\n\r]+",
+                command,
+            )
+        for line in shown:
+            assert "\n" not in line
+            assert ENVIRON["MARK_PASSWORD"] not in line
