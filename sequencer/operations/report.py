@@ -21,7 +21,6 @@ from sequencer.operations.report_leaks import Leak, LeftBehind, Surroundings, Wh
 from sequencer.operations.report_lives import (
     BY_HAND,
     Lives,
-    StepTally,
     Tally,
     came_back,
     instant,
@@ -345,9 +344,8 @@ def _noes(tally: Tally, labels: Collection[str]) -> tuple[Reason, ...]:
 
 
 def _passed_over(tally: Tally, steps: tuple[StepFigures, ...]) -> tuple[PassedOver, ...]:
-    def of(step: str) -> StepTally:
-        return tally.steps.get(step, StepTally())
-
     return tuple(
-        PassedOver(one.step, reason, times) for one in steps for reason, times in of(one.step).passed_over.most_common()
+        PassedOver(one.step, reason, times)
+        for one in steps
+        for reason, times in tally.steps[one.step].passed_over.most_common()
     )

@@ -41,8 +41,9 @@ def instant(at: int) -> datetime:
 @dataclass(slots=True)
 class StepTally:
     """One step: whom it reached, how many touches it was, how many of them earned a reply, how often it was passed over
-    and why. Templates likewise: touches and replies."""
+    and why. Templates likewise: touches and replies. `bit` is its own among the steps of the sequence."""
 
+    bit: int
     people: int = 0
     touches: int = 0
     answered: int = 0
@@ -105,18 +106,7 @@ class Tally:
         """What is counted of a step."""
         figures = self.steps.get(name)
         if figures is None:
-            figures = self.steps[name] = StepTally()
-        return figures
-
-    def reached(self, name: str, before: set[str]) -> StepTally:
-        """One more touch of a step, for somebody whom these steps have reached before."""
-        figures = self.steps.get(name)
-        if figures is None:
-            figures = self.steps[name] = StepTally()
-        figures.touches += 1
-        if name not in before:
-            before.add(name)
-            figures.people += 1
+            figures = self.steps[name] = StepTally(1 << len(self.steps))
         return figures
 
 
@@ -139,17 +129,45 @@ class _Reply:
 
 
 @dataclass(slots=True)
+class Clock:
+    """A zone, and the hour of the week (0 to 167) of every quarter of an hour in which anything happened."""
+
+    zone: ZoneInfo
+    hours: dict[int, int] = field(default_factory=dict)
+
+    def hour_of_week(self, at: int) -> int:
+        """On that zone's clock."""
+        quarter = at // QUARTER
+        found = self.hours.get(quarter)
+        if found is None:
+            local = instant(at).astimezone(self.zone)
+            found = self.hours[quarter] = local.weekday() * 24 + local.hour
+        return found
+
+
+@dataclass(slots=True)
 class Life:
-    """One enrollment: its row of `store.report.people`, and what is known of it so far."""
+    """One enrollment: its row of `store.report.people`, and what is known of it so far. `steps` are the bits of those
+    that have reached them; `touches` are kept of those who have replied. The lists are made when there is something to
+    go into them: most people never answer."""
 
     row: Any
     tally: Tally
-    zone: str | None
+    clock: Clock
     first: int | None = None
-    steps: set[str] = field(default_factory=set)
-    replies: list[_Reply] = field(default_factory=list)
-    touches: list[_Touch] = field(default_factory=list)  # kept of those who have replied
+    steps: int = 0
+    replies: list[_Reply] | None = None
+    touches: list[_Touch] | None = None
     outcome: tuple[int, int, str, str] | None = None  # version, at, won or lost, reason
+
+    def reached_by(self, step: str) -> StepTally:
+        """One more touch of a step."""
+        figures = self.tally.steps.get(step) or self.tally.step(step)
+        figures.touches += 1
+        if not self.steps & figures.bit:
+            self.steps |= figures.bit
+            figures.people += 1
+        return figures
 
 
 class Lives:
@@ -160,14 +178,13 @@ class Lives:
         self.everybody: dict[int, Life] = {}
         self._fresh_since = fresh_since
         self._default = default_zone
-        self._zones: dict[str | None, ZoneInfo] = {}
-        self._cells: dict[tuple[str | None, int], int] = {}
+        self._clocks: dict[str | None, Clock] = {}
         for row in people:
             tally = self.tallies.get(row.sequence)
             if tally is None:
                 tally = self.tallies[row.sequence] = Tally()
             tally.enter(row.contact_id, row.entered)
-            self.everybody[row.id] = Life(row, tally, row.zone)
+            self.everybody[row.id] = Life(row, tally, self._clocks.get(row.zone) or self._clock(row.zone))
 
     def hear(self, rows: Rows) -> None:
         """The replies, in order."""
@@ -175,17 +192,19 @@ class Lives:
             life = self.everybody.get(enrollment)
             if life is not None:
                 at = min(recorded, max(received, life.row.entered))  # as the event has it
+                if life.replies is None:
+                    life.replies, life.touches = [], []
                 life.replies.append(_Reply(at, label or kind, answers))
-                life.tally.arrived[self.cell(life.zone, at)] += 1
+                life.tally.arrived[life.clock.hour_of_week(at)] += 1
 
     def send(self, rows: Rows, returned: set[int]) -> None:
         """The messages, but for those that came back."""
-        everybody, cell = self.everybody, self.cell
+        everybody = self.everybody
         for attempt, enrollment, step, variant, at in rows:
             life = everybody.get(enrollment)
             if life is None or attempt in returned:
                 continue
-            here = cell(life.zone, at)
+            here = life.clock.hour_of_week(at)
             life.tally.sent[here] += 1
             self._touch(life, step, variant, at, attempt, here)
 
@@ -194,8 +213,8 @@ class Lives:
         for enrollment, at in rows:
             life = self.everybody.get(enrollment)
             if life is not None:
-                life.tally.reached(BY_HAND, life.steps)
-                if life.replies:
+                life.reached_by(BY_HAND)
+                if life.touches is not None:
                     life.touches.append(_Touch(at, 0, BY_HAND, "", None))
 
     def end(self, rows: Rows) -> None:
@@ -217,25 +236,16 @@ class Lives:
                 case _:
                     pass
 
-    def cell(self, zone: str | None, at: int) -> int:
-        """The hour of the week, 0 to 167, on the clock of that zone (None: the workspace's)."""
-        key = (zone, at // QUARTER)
-        found = self._cells.get(key)
-        if found is None:
-            local = instant(at).astimezone(self._zone(zone))
-            found = self._cells[key] = local.weekday() * 24 + local.hour
-        return found
-
-    def _zone(self, name: str | None) -> ZoneInfo:
-        if name not in self._zones:
-            try:
-                self._zones[name] = zone_of(name or self._default)
-            except UnknownPlace:
-                self._zones[name] = ZoneInfo("UTC")
-        return self._zones[name]
+    def _clock(self, name: str | None) -> Clock:
+        try:
+            zone = zone_of(name or self._default)
+        except UnknownPlace:
+            zone = ZoneInfo("UTC")
+        self._clocks[name] = Clock(zone)
+        return self._clocks[name]
 
     def _touch(self, life: Life, step: str, template: str, at: int, attempt: int, cell: int | None) -> None:
-        figures = life.tally.reached(step, life.steps)
+        figures = life.reached_by(step)
         if template:
             counts = figures.templates.get(template)
             if counts is None:
@@ -245,61 +255,66 @@ class Lives:
             life.first = at
         if at >= self._fresh_since:
             life.tally.fresh += 1
-        if life.replies:
+        if life.touches is not None:
             life.touches.append(_Touch(at, attempt, step, template, cell))
 
     def sum_up(self, now: int, bounced: Callable[[Life], bool]) -> None:
         """Once every row has come in: who answered what, and after how long."""
         for life in self.everybody.values():
-            if life.replies:
-                self._attribute(life)
+            if life.replies is not None and life.touches is not None:
+                _attribute(life.tally, life.replies, life.touches)
             _count(life, now, bounced)
 
-    @staticmethod
-    def _attribute(life: Life) -> None:
-        life.touches.sort(key=lambda touch: touch.at)
-        by_attempt = {touch.attempt: touch for touch in life.touches if touch.attempt}
-        earned: dict[int, _Touch] = {}
-        for reply in life.replies:
-            touch = by_attempt.get(reply.answers or 0)
-            if touch is None:
-                touch = next((one for one in reversed(life.touches) if one.at <= reply.at), None)
-            if touch is not None:
-                earned[id(touch)] = touch
-        for touch in earned.values():
-            figures = life.tally.steps[touch.step]
-            figures.answered += 1
-            if touch.template:
-                figures.templates[touch.template][1] += 1
-            if touch.cell is not None:
-                life.tally.earned[touch.cell] += 1
+
+def _attribute(tally: Tally, replies: list[_Reply], touches: list[_Touch]) -> None:
+    touches.sort(key=lambda touch: touch.at)
+    by_attempt = {touch.attempt: touch for touch in touches if touch.attempt}
+    earned: dict[int, _Touch] = {}
+    for reply in replies:
+        touch = by_attempt.get(reply.answers or 0)
+        if touch is None:
+            touch = next((one for one in reversed(touches) if one.at <= reply.at), None)
+        if touch is not None:
+            earned[id(touch)] = touch
+    for touch in earned.values():
+        figures = tally.steps[touch.step]
+        figures.answered += 1
+        if touch.template:
+            figures.templates[touch.template][1] += 1
+        if touch.cell is not None:
+            tally.earned[touch.cell] += 1
 
 
 def _count(life: Life, now: int, bounced: Callable[[Life], bool]) -> None:
-    tally, row = life.tally, life.row
-    kinds = {reply.kind for reply in life.replies}
+    tally, row, replies = life.tally, life.row, life.replies or []
+    kinds = {reply.kind for reply in replies}
     tally.said.update(kinds)
     tally.touched += life.first is not None
     tally.replied += bool(kinds)
     tally.interested += "interested" in kinds
     outcome = life.outcome[2] if life.outcome is not None else ""
-    tally.won += outcome == "won"
-    if outcome == "lost" and life.outcome is not None:
-        tally.lost += 1
-        tally.lost_because[" ".join(life.outcome[3].split())] += 1
+    if life.outcome is not None:
+        _count_outcome(tally, row.entered, life.first, *life.outcome[1:])
     tally.ended_silent += row.status in ("stopped", "finished") and not kinds and not outcome
-    if outcome == "won" and life.outcome is not None:
-        tally.to_decision.append(max(0, life.outcome[1] - row.entered) / DAY)
     if life.first is None:
         return
-    if outcome == "won" and life.outcome is not None:
-        tally.to_won.append(max(0, life.outcome[1] - life.first) / DAY)
-    answer = min((reply.at for reply in life.replies if reply.at >= life.first), default=None)
+    answer = min((reply.at for reply in replies if reply.at >= life.first), default=None)
     if answer is not None:
         tally.to_answer.append((answer - life.first) / DAY)
     else:
         until = row.changed if bounced(life) else now
         tally.waited.append(max(0, until - life.first) / DAY)
+
+
+def _count_outcome(tally: Tally, entered: int, first: int | None, at: int, outcome: str, reason: str) -> None:
+    if outcome != "won":
+        tally.lost += 1
+        tally.lost_because[" ".join(reason.split())] += 1
+        return
+    tally.won += 1
+    tally.to_decision.append(max(0, at - entered) / DAY)
+    if first is not None:
+        tally.to_won.append(max(0, at - first) / DAY)
 
 
 def came_back(endings: Rows) -> set[str]:
