@@ -19,6 +19,7 @@ from sequencer.daemon.telling import Note
 from sequencer.daemon.vitals import MINDING, Heart
 from sequencer.operations.adopt import adopt
 from sequencer.operations.in_force import Chosen, is_whole_release, workspace_of
+from sequencer.operations.record import is_outage
 from sequencer.store import releases
 from sequencer.workspace.release import contents_of, hash_of, settings_hash
 from sequencer.workspace.source import Problem
@@ -101,7 +102,8 @@ async def _reload_or_tell(daemon: Household, *, again: bool = False) -> None:
         async with daemon.reloading:
             await _reload(daemon, again=again)
     except Exception as error:
-        daemon.heard = 0  # so that it is tried again
+        if is_outage(error):
+            daemon.heard = 0  # so that it is tried again
         why = f"the change could not be applied: {type(error).__name__}: {error}"
         daemon.tell(Note("error", "", why, "reload_failed"))
 

@@ -9,7 +9,15 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.model import Sequence
-from sequencer.operations.in_force import Chosen, choose, is_release, is_whole_release, make_release, sequences_of
+from sequencer.operations.in_force import (
+    Chosen,
+    choose,
+    is_release,
+    is_whole_release,
+    make_release,
+    note_config,
+    sequences_of,
+)
 from sequencer.operations.live import Live
 from sequencer.store import agenda, definitions, mailboxes, migrate, releases
 from sequencer.store.database import CannotOpen, Database, SqliteFile, locate
@@ -53,6 +61,9 @@ async def start(folder: Path, loaded: Loaded, now: datetime) -> tuple[Live, Chos
         return Unusable(loaded.problems) if loaded.workspace is None else Unusable(reason=CANNOT_COME_BACK)
     live = Live(database, chosen.workspace, key, mistakes=chosen.mistakes, waits=chosen.waits == "approval")
     await adopt(live, chosen.workspace, now)
+    if chosen.release is not None and chosen.workspace.config.apply == "manual":
+        async with database.begin() as conn:
+            await note_config(conn, chosen.workspace, chosen.release)
     return live, chosen
 
 

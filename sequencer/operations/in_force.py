@@ -86,6 +86,13 @@ async def make_release(
     return await releases.add(conn, now, hash_of(contents), settings, contents, texts, by=by, adopted_at=adopted_at)
 
 
+async def note_config(conn: AsyncConnection, workspace: Workspace, release: Release) -> None:
+    """The daemon has started with these files under another config than they were approved with."""
+    (kept,) = (kept for kept in kept_texts(workspace) if kept.kind == CONFIG)
+    text = (kept.kind, kept.name, kept.version, kept.text)
+    await releases.set_config(conn, release, settings_hash(workspace.settings), contents_of(workspace), text)
+
+
 def sequences_of(release: Release) -> Mapping[str, str]:
     """The versions of the sequences of a release, by name."""
     return release.contents.get("sequence", {})

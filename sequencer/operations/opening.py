@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.operations.adopt import Unusable, open_database
-from sequencer.operations.in_force import Chosen, choose
+from sequencer.operations.in_force import Chosen, choose, is_whole_release
 from sequencer.operations.live import Live
 from sequencer.store import definitions
 from sequencer.store.secrets import signing_key
@@ -52,7 +52,8 @@ async def opened(folder: Path, environ: Mapping[str, str], *, saved: bool = Fals
         if isinstance(chosen, Unusable):
             yield chosen
             return
-        waits = chosen.waits == "approval"
+        whole = chosen.release is None or loaded.workspace is None or is_whole_release(loaded.workspace, chosen.release)
+        waits = loaded.config.apply == "manual" and not whole
         workspace = loaded.workspace if saved and loaded.workspace is not None else chosen.workspace
         yield Live(database, workspace, key, mistakes=chosen.mistakes, waits=waits)
     finally:

@@ -90,12 +90,8 @@ async def add(
     adopted_at: datetime | None = None,
 ) -> int:
     """Make these versions the ones that count, and keep their texts; the number of the release."""
-    rows = [
-        {"kind": kind, "name": name, "version": version, "text": text, "kept_at": at}
-        for kind, name, version, text in texts
-    ]
-    for row in rows:
-        await conn.execute(upsert(conn, tables.texts).values(row).on_conflict_do_nothing())
+    for text in texts:
+        await _keep(conn, text, at)
     values = {"at": at, "adopted_at": adopted_at, "hash": hash_, "config": config, "by": by, "contents": contents}
     made = await conn.execute(insert(tables.releases).values(values).returning(_r.id))
     return int(made.scalar_one())
@@ -104,6 +100,18 @@ async def add(
 async def adopted(conn: AsyncConnection, release: int, now: datetime) -> None:
     """A daemon works with this release."""
     await conn.execute(update(tables.releases).where(_r.id == release, _r.adopted_at.is_(None)).values(adopted_at=now))
+
+
+async def set_config(conn: AsyncConnection, release: Release, config: str, contents: Contents, text: TextRow) -> None:
+    """A daemon works with this release under another config than it was checked with."""
+    await _keep(conn, text, release.at)
+    new = update(tables.releases).where(_r.id == release.id).values(config=config, contents=contents)
+    await conn.execute(new)
+
+
+async def _keep(conn: AsyncConnection, text: TextRow, at: datetime) -> None:
+    row = {"kind": text[0], "name": text[1], "version": text[2], "text": text[3], "kept_at": at}
+    await conn.execute(upsert(conn, tables.texts).values(row).on_conflict_do_nothing())
 
 
 async def adopted_at(conn: AsyncConnection, release: int) -> datetime | None:

@@ -124,6 +124,7 @@ async def test_config_waits_too_and_is_read_at_a_start(tmp_path: Path, database_
             await house.ear.happens("sent")
             config.write_text(config.read_text().replace("Mark Holloway", "Marcus Holloway"))
             await house.ear.notes_that("the saved files wait")
+            assert json.loads((await command(tmp_path, "status", "--json")).stdout)["changes_wait"] is True
             await house.enroll(BOB)
             await house.ear.happens("sent", 2)
             assert "Marcus" not in words_to(house, BOB)
@@ -132,6 +133,11 @@ async def test_config_waits_too_and_is_read_at_a_start(tmp_path: Path, database_
             house.clock.advance(THREE_DAYS)
             await house.ear.happens("sent", 4)
             assert "Marcus" in words_to(house, BOB)
+        config.write_text(config.read_text().replace("Marcus Holloway", "Marc Holloway"))
+        async with house.running():
+            await house.ear.notes_that("running")
+            assert json.loads((await command(tmp_path, "status", "--json")).stdout)["changes_wait"] is False
+            assert "in force, or approved, already" in (await command(tmp_path, "apply")).stdout
 
 
 async def test_a_mistake_does_not_keep_a_daemon_from_starting_again(tmp_path: Path, database_url: str) -> None:
