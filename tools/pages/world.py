@@ -31,10 +31,11 @@ import httpx
 import pytest
 
 from sequencer.cli.main import app
+from sequencer.daemon import listening as daemon_listening
 from sequencer.daemon import supervisor
-from sequencer.daemon.clock import SystemClock
+from sequencer.daemon.clock import SystemClock, pulse
 from sequencer.daemon.telling import Told, level_of, plain_line
-from sequencer.daemon.vitals import Vitals
+from sequencer.daemon.vitals import Heart, Vitals
 from sequencer.demo.clock import AcceleratedClock
 from sequencer.demo.letters import Writer, automatic_reply, letter, reply
 from sequencer.demo.post_office import Arrival, PostOffice, Refusal
@@ -54,6 +55,13 @@ REP: Final = "mark@flatheadrv.example"
 PASSWORD: Final = "an-app-password"  # noqa: S105 (of a post office that lives as long as a page is played)
 VARIABLE: Final = "MARK_PASSWORD"
 POLL: Final = timedelta(hours=4)
+LOOK_EVERY: Final = 0.05
+"""Seconds of real time between two looks of the daemon at what commands have changed; fewer than outside."""
+
+_LOOKS: Final = "check diagram history plan preview read report schema simulate status test thread threads version why"
+LOOKING: Final = frozenset(_LOOKS.split())
+"""Commands that change nothing, so that the daemon has nothing to see."""
+
 PATIENCE: Final = 60.0
 """Seconds of real time for anything that happens between the threads."""
 
@@ -68,10 +76,6 @@ class Outcome:
 
     output: str
     code: int
-
-
-def _listening(vitals: Vitals) -> AbstractAsyncContextManager[str]:
-    return nullcontext("") if vitals.live.workspace.config.web is None else listening(vitals)
 
 
 class _Paper(io.StringIO):
@@ -119,6 +123,7 @@ class World:
         self._patch = pytest.MonkeyPatch()
         self._daemon: Future[Unusable | None] | None = None
         self._stop: asyncio.Event | None = None
+        self._vitals: Vitals | None = None
         self._open = False
         self._web = "8025"
 
@@ -137,6 +142,7 @@ class World:
 
         self._patch.setattr(SystemClock, "now", lambda _: world.clock.now())
         self._patch.setattr(SystemClock, "wait", wait)
+        self._patch.setattr(daemon_listening, "LOOK_EVERY", LOOK_EVERY)
         for name, value in (("HOME", str(self.home)), ("COLUMNS", str(WIDTH)), ("TZ", ZONE.key), ("NO_COLOR", "1")):
             self._patch.setenv(name, value)
         self._patch.delenv(VARIABLE, raising=False)
@@ -181,7 +187,7 @@ class World:
         async def run() -> Unusable | None:
             self._stop = asyncio.Event()
             return await supervisor.run(
-                folder, environ, self.clock, self._hear, self._stop, poll=poll, beside=_listening
+                folder, environ, self.clock, self._hear, self._stop, poll=poll, beside=self._beside
             )
 
         self._daemon = asyncio.run_coroutine_threadsafe(run(), self._loop)
@@ -261,43 +267,35 @@ class World:
         line = re.sub(r"\\\n\s*", "", line)
         line, _, target = line.partition(" > ")
         words = [self._real(word) for word in shlex.split(line, comments=True)]
-        match words:
-            case ["cd", folder]:
-                os.chdir(folder)
-                outcome = Outcome("", 0)
-            case ["export", assignment]:
-                name, _, value = assignment.partition("=")
-                self._patch.setenv(name, re.sub(r"\$(\w+)", lambda found: os.environ.get(found[1], ""), value))
-                outcome = Outcome("", 0)
-            case ["sequencer", "run"]:
-                self.start_daemon()
-                outcome = Outcome("", 0)
-            case ["sequencer", *arguments]:
-                outcome = self._sequencer(arguments)
-            case ["curl", url]:
-                answer = httpx.get(url.replace(":8025", f":{self._web}"), trust_env=False, timeout=PATIENCE)
-                outcome = Outcome(answer.text + "\n", 0)
-            case ["cat", file]:
-                outcome = Outcome(Path(file).read_text("utf-8"), 0)
-            case ["ls", *folders]:
-                names = sorted(each.name for each in Path(*folders).iterdir() if not each.name.startswith("."))
-                outcome = Outcome("\n".join(names) + "\n", 0)
-            case ["cp", "-r", folder, copy]:
-                shutil.copytree(folder, copy)
-                outcome = Outcome("", 0)
-            case ["cp", file, copy]:
-                shutil.copy(file, copy)
-                outcome = Outcome("", 0)
-            case ["mkdir", folder]:
-                Path(folder).mkdir()
-                outcome = Outcome("", 0)
-            case _:
-                raise Misplayed(f"“{line}” is no command that can be played here")
+        outcome = self._done(words)
         shown = self._shown(outcome.output)
         if target:
             Path(self._real(target.strip())).write_text(outcome.output, "utf-8")
             shown = ""
         return Outcome(shown, outcome.code)
+
+    def _done(self, words: list[str]) -> Outcome:
+        match words:
+            case ["cd", folder]:
+                os.chdir(folder)
+                return Outcome("", 0)
+            case ["export", assignment]:
+                name, _, value = assignment.partition("=")
+                self._patch.setenv(name, re.sub(r"\$(\w+)", lambda found: os.environ.get(found[1], ""), value))
+                return Outcome("", 0)
+            case ["sequencer", "run"]:
+                self.start_daemon()
+                return Outcome("", 0)
+            case ["sequencer", *arguments]:
+                outcome = self._sequencer(arguments)
+                if not LOOKING.intersection(arguments[:1]):
+                    self._settle()
+                return outcome
+            case ["curl", url]:
+                answer = httpx.get(url.replace(":8025", f":{self._web}"), trust_env=False, timeout=PATIENCE)
+                return Outcome(answer.text + "\n", 0)
+            case _:
+                return _of_the_system(words)
 
     def _sequencer(self, arguments: list[str]) -> Outcome:
         paper = _Paper(terminal="run" in arguments)
@@ -340,9 +338,45 @@ class World:
     def _arrived(self, arrival: Arrival) -> None:
         self.arrivals.append(arrival)
 
+    def _beside(self, vitals: Vitals) -> AbstractAsyncContextManager[str]:
+        self._vitals = vitals
+        return nullcontext("") if vitals.live.workspace.config.web is None else listening(vitals)
+
+    def _settle(self) -> None:
+        """The daemon sees what a command has changed: one look at the database that began after it, and its work."""
+
+        async def looked(heart: Heart) -> None:
+            for _ in range(2):
+                seen = heart.beat_at
+                while heart.beat_at == seen:
+                    await pulse(asyncio.Event(), LOOK_EVERY / 10)
+
+        if self._daemon is not None and self._vitals is not None:
+            self._call(looked(self._vitals.minders["the database"]))
+            self.until(self.clock.now())
+
     def _hear(self, told: Told) -> None:
         if level_of(told) != "debug":
             self.lines.append(plain_line(told, self.clock.now(), personal=True))
+
+
+def _of_the_system(words: list[str]) -> Outcome:
+    """The few commands of a shell that pages call, on files of the world."""
+    match words:
+        case ["cat", file]:
+            return Outcome(Path(file).read_text("utf-8"), 0)
+        case ["ls", *folders]:
+            names = sorted(each.name for each in Path(*folders).iterdir() if not each.name.startswith("."))
+            return Outcome("\n".join(names) + "\n", 0)
+        case ["cp", "-r", folder, copy]:
+            shutil.copytree(folder, copy)
+        case ["cp", file, copy]:
+            shutil.copy(file, copy)
+        case ["mkdir", folder]:
+            Path(folder).mkdir()
+        case _:
+            raise Misplayed(f"“{shlex.join(words)}” is no command that can be played here")
+    return Outcome("", 0)
 
 
 @contextmanager
