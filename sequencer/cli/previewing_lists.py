@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -168,8 +169,11 @@ def show_worst(plan: Plan, found: list[Examined], *, as_json: bool) -> None:
             say(line)
     held = sum(one.letter.held for one in found)
     look = sum(any(finding.weight == "look" for finding in one.findings) for one in found)
-    say(f"\n{counted(len(found), 'mail')}: {held} would be held, {look} should be looked at.", nl=False)
-    say(" A held mail waits until its person's gap is filled; nobody gets a blank." if held else "")
+    say(f"\n{counted(len(found), 'mail')}: {held} would be held, {look} should be looked at.")
+    missing = Counter(variable for one in found if one.letter.held for variable in one.letter.missing)
+    if missing:
+        wanting = ", ".join(f"{variable} (in {counted(count, 'mail')})" for variable, count in missing.most_common())
+        say(f"Held for want of {wanting}. A held mail waits until the gap is filled; nobody gets a blank.")
 
 
 def _mail_lines(each: list[Examined]) -> Iterator[str]:

@@ -82,6 +82,7 @@ def test_the_worst_case_by_step(people: Path) -> None:
     assert "held  nothing but an address: first_name is missing" in said
     assert 'templates/thanks.md:4: {{ first_name | default("there") }} would let it leave without' in said
     assert "48 mails: 3 would be held" in said
+    assert "Held for want of product (in 2 mails), first_name (in 1 mail)." in said
     only = run("preview", "quote", "--worst", "--step", "back_off")
     assert "──── thanks" not in only
     assert "12 mails: 0 would be held" in only
