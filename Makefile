@@ -54,7 +54,7 @@ fmt: $(VENV)/.dev ## Format the code, mend what ruff can mend
 run: $(VENV)/.demo ## Run the daemon in this folder (config.yaml must be yours)
 	@$(BIN)/sequencer run
 
-bench: $(VENV)/.dev ## Every benchmark that needs no argument, and one table of what was measured (about ten minutes)
+bench: $(VENV)/.dev ## Every benchmark that needs no argument, and one table of what was measured (a quarter of an hour)
 	@$(BIN)/python benchmarks/all.py
 
 bench-idle: $(VENV)/.dev ## What an idle daemon with ten mailboxes costs, without and with web (needs Debian's dovecot-imapd)

@@ -1,6 +1,6 @@
 """Every benchmark that needs no argument, one after the other, and one table at the end: python benchmarks/all.py
 
-About ten minutes on a quiet machine. What a benchmark prints is shown as it goes. `--without NAME` leaves one out.
+About a quarter of an hour on a quiet machine. What a benchmark prints is shown as it goes. `--without NAME` leaves one out.
 """
 
 from __future__ import annotations
