@@ -1,6 +1,7 @@
 """Every benchmark that needs no argument, one after the other, and one table at the end: python benchmarks/all.py
 
-About a quarter of an hour on a quiet machine. What a benchmark prints is shown as it goes. `--without NAME` leaves one out.
+About a quarter of an hour on a quiet machine. What a benchmark prints is shown as it goes. `--without NAME` leaves one
+out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Final
 from verdict import TABLE, Verdict
 
 HERE: Final = Path(__file__).parent
-NAMES: Final = ("durable_send", "peers", "smtp_line", "compose", "reply_latency", "crowd", "rehearse_crowd")
+NAMES: Final = ("durable_send", "peers", "smtp_line", "compose", "reply_latency", "crowd", "rehearse_crowd", "report")
 
 
 def run(name: str, table: Path) -> list[Verdict]:
