@@ -52,8 +52,22 @@ _TIDIED: Final = (  # reasons that name people, without them: so that they can b
     (r"set aside: .*", "set aside with an error"),
     (r"\d+ messages came back: .*", "their messages keep coming back"),
 )
-_UNREACHABLE: Final = r"the address does not take mail|suppressed: .*bounce"
-_UNWANTED: Final = r"they asked not to be mailed again|they reported the message as spam|suppressed: "
+_FINAL: Final = (  # how plans are stopped for good: by react.FINAL_KINDS, and by what `suppress` keeps as its reason
+    (
+        r"the address does not take mail$|suppressed: bounce( on |$)",
+        Why.UNREACHABLE,
+        "their address does not take mail",
+    ),
+    (
+        (
+            r"they asked not to be mailed again$|they reported the message as spam$"
+            r"|suppressed: (unsubscribe|complaint|they asked on )"
+        ),
+        Why.UNWANTED,
+        "they want no more mail",
+    ),
+    (r"suppressed: ", Why.UNWANTED, "suppressed"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +151,9 @@ def _ended(life: Life, around: Surroundings) -> _Found:
         return None
     if row.reason == "lost":
         return Why.LOST, "closed as lost", row.changed
-    match _final(row.reason):
-        case Why.UNREACHABLE:
-            return Why.UNREACHABLE, "their address does not take mail", row.changed
-        case Why.UNWANTED:
-            return Why.UNWANTED, "they want no more mail", row.changed
-        case _:
-            pass
+    final = _final(row.reason) if row.status == "stopped" else None
+    if final is not None:
+        return *final, row.changed
     if row.status == "finished" and row.reason.startswith("moved to "):
         return Why.NOT_MOVED, f"was to be {row.reason}, and is not there", row.changed
     if row.status == "stopped":
@@ -152,10 +162,8 @@ def _ended(life: Life, around: Surroundings) -> _Found:
 
 
 @lru_cache(maxsize=4096)
-def _final(reason: str) -> Why | None:
-    if re.match(_UNREACHABLE, reason):
-        return Why.UNREACHABLE
-    return Why.UNWANTED if re.match(_UNWANTED, reason) else None
+def _final(reason: str) -> tuple[Why, str] | None:
+    return next(((why, words) for pattern, why, words in _FINAL if re.match(pattern, reason)), None)
 
 
 def micros_of(length: timedelta) -> int:
