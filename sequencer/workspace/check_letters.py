@@ -10,6 +10,7 @@ from sequencer.core.model import BACK_OFF, MAIN_LINE, Email, Sequence, Step
 from sequencer.workspace.check_flow import Edges, flow_of, reached
 from sequencer.workspace.check_names import variant_place
 from sequencer.workspace.draft import Draft
+from sequencer.workspace.own_words import without_programs
 from sequencer.workspace.sequences import SequenceDraft
 from sequencer.workspace.source import Mark, Problem, Route
 from sequencer.workspace.template_needs import Read
@@ -130,7 +131,6 @@ def _groups(template: Template) -> Iterator[Problem]:
             yield problem_at(template, read, "unknown-variable", message, "the contact's company is {{ company }}")
 
 
-_PROGRAM: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _ELSEWHERE: Final = re.compile(
     r"<<\s*(\w{1,40})\s*>>|\*\|\s*(\w{1,40})\s*\|\*|%%\s*(\w{1,40})\s*%%|"
     r"(?<!\{)\{\s*([A-Za-z_]\w{0,39})\s*\}(?!\})|\[([a-z]{1,20}_name)\](?![(\[:])"
@@ -144,16 +144,14 @@ def _strange_braces(template: Template) -> Iterator[Problem]:
     if ("subject",) in template.document.values:
         places.append((template.document.place(("subject",)), template.subject))
     for place, text in places:
-        plain = _PROGRAM.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
-        for number, line in enumerate(plain.split("\n")):
+        for number, line in enumerate(without_programs(text).split("\n")):
             for found in _ELSEWHERE.finditer(line):
                 name = next(group for group in found.groups() if group)
                 column = found.start() + (place.column if number == 0 else 1)
                 message = f"`{found[0]}` is no variable: it would be sent as it stands"
                 hint = f"write {{{{ {name.lower()} }}}}"
-                yield Problem(
-                    template.document.file, place.line + number, column, "error", "no-variable", message, hint
-                )
+                place_of_it = (template.document.file, place.line + number, column)
+                yield Problem(*place_of_it, "error", "no-variable", message, hint, len(found[0]))
 
 
 def problem_at(template: Template, read: Read, code: str, message: str, hint: str, *, warning: bool = False) -> Problem:
@@ -167,7 +165,8 @@ def problem_at(template: Template, read: Read, code: str, message: str, hint: st
         column = found.start() + 1 if found else 1
     elif ("subject",) in template.document.values:
         column = template.document.place(("subject",)).column
-    return Problem(file, read.line, column, "warning" if warning else "error", code, message, hint)
+    width = len(read.name) if column > 1 else 0
+    return Problem(file, read.line, column, "warning" if warning else "error", code, message, hint, width)
 
 
 def _footer(draft: Draft) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from typing import Final
 from jinja2 import nodes
 
 from sequencer.workspace.craft_words import craft_words
+from sequencer.workspace.own_words import blank, with_programs, without_programs
 from sequencer.workspace.source import Problem, shown
 from sequencer.workspace.templates import Template
 from sequencer.workspace.warning_names import (
@@ -27,13 +28,14 @@ from sequencer.workspace.warning_names import (
     WALL_OF_TEXT,
 )
 
-_PROGRAM: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _QUOTED: Final = re.compile(
     r"“[^”“\n]{1,200}”|„[^“”„\n]{1,200}[“”]|«[^«»\n]{1,200}»|\"[^\"\n]{1,200}\"|^>.*$", re.MULTILINE
 )
 _SENTENCE: Final = re.compile(r"[^.!?\n]+(?:\n(?!\s*\n)[^.!?\n]+)*")
-_IMAGE: Final = re.compile(r"!\[[^\]]*\]\s?[(\[]|<img\b", re.IGNORECASE)
-_LINK: Final = re.compile(r"(?<!!)\[[^\]\n]+\]\([^)\n]*\)|<?https?://[^\s<>)]+|\bwww\.[^\s<>)]+", re.IGNORECASE)
+_IMAGE: Final = re.compile(r"!\[[^\]]{0,300}\]\s?[(\[]|<img\b", re.IGNORECASE)
+_LINK: Final = re.compile(
+    r"(?<!!)\[[^\]\n]{1,300}\]\([^)\n]{0,2000}\)|<?https?://[^\s<>)]+|\bwww\.[^\s<>)]+", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def letter_warnings(template: Template) -> Iterator[Problem]:
 
 def first_mail_warnings(template: Template) -> Iterator[Problem]:
     """What should not be in a mail to somebody who has had none before."""
-    body = _PROGRAM.sub(_blank_but_for_targets, template.body)
+    body = with_programs(template.body, _as_a_target)
     image = _IMAGE.search(body)
     if image is not None:
         found = _Found(image.start(), len(image[0]))
@@ -78,17 +80,12 @@ def first_mail_warnings(template: Template) -> Iterator[Problem]:
 
 def _own_words(text: str) -> str:
     """A text with variables and what is quoted as blanks: these are not the author's words. Places stay."""
-    plain = _PROGRAM.sub(_blank, text)
-    return _QUOTED.sub(_blank, plain)
+    return _QUOTED.sub(lambda found: blank(found[0]), without_programs(text))
 
 
-def _blank(found: re.Match[str]) -> str:
-    return re.sub(r"[^\n]", " ", found[0])
-
-
-def _blank_but_for_targets(found: re.Match[str]) -> str:
+def _as_a_target(program: str) -> str:
     """A variable where a link leads is still a link."""
-    return re.sub(r"[^\n]", "x", found[0])
+    return re.sub(r"[^\n]", "x", program)
 
 
 def _meant(pattern: re.Pattern[str], text: str) -> _Found | None:
@@ -125,7 +122,7 @@ def _in_body(template: Template, found: _Found, code: str, message: str) -> Prob
 def _subject(template: Template) -> Iterator[Problem]:
     if not template.subject.strip() or template.programs is None:
         return
-    bare = _PROGRAM.sub("", template.subject).strip(" \t\n,.!?:-–…")
+    bare = without_programs(template.subject).strip(" \t\n,.!?:-–…")
     words = _own_words(template.subject)
     if craft_words().empty_subject.fullmatch(bare) or _meant(craft_words().empty_touch, words):
         message = f"“{shown(template.subject)}” gives them no reason to open it"
@@ -166,14 +163,14 @@ def _columns(text: str) -> int:
 
 # Walls --------------------------------------------------------------------------------------------
 
-_BREAK: Final = re.compile(r"\n[ \t]*\n|\n(?=[ \t]*(?:[-*+]|[0-9]{1,3}[.)])[ \t])|(?: {2,}|\\)\n")
-_OTHERWISE: Final = re.compile(r"\{%-?\s*(?:else|elif)\b.*?\{%-?\s*endif\s*-?%\}", re.DOTALL)
+_BREAK: Final = re.compile(r"\n[ \t]*\n|\n(?=[ \t]*(?:[-*+]|[0-9]{1,3}[.)])[ \t])|(?:  |\\)\n")
+_OTHERWISE: Final = re.compile(r"\{%-?\s*(?:else|elif)\b.{0,5000}?\{%-?\s*endif\s*-?%\}", re.DOTALL)
 _COLUMNS: Final = 75
 
 
 def _walls(template: Template) -> Iterator[Problem]:
     """The longest block of a letter, if it is too long."""
-    plain = _PROGRAM.sub(_as_one_word, _OTHERWISE.sub(_blank, template.body))
+    plain = with_programs(_OTHERWISE.sub(lambda found: blank(found[0]), template.body), _as_one_word)
     edges = [0, *(found.end() for found in _BREAK.finditer(plain)), len(plain)]
     blocks = [(plain[start:end], start) for start, end in pairwise(edges)]
     block, start = max(blocks, key=lambda each: _words(each[0]))
@@ -186,9 +183,9 @@ def _walls(template: Template) -> Iterator[Problem]:
     yield _in_body(template, _Found(first, len(block.strip().split("\n")[0])), WALL_OF_TEXT, message)
 
 
-def _as_one_word(found: re.Match[str]) -> str:
+def _as_one_word(program: str) -> str:
     """A variable counts as a word, an instruction as none."""
-    return _blank(found) if not found[0].startswith("{{") else "x" * len(found[0])
+    return "x" * len(program) if program.startswith("{{") else blank(program)
 
 
 def _words(text: str) -> int:

@@ -24,7 +24,7 @@ from sequencer.workspace.config_schema import ConfigFile
 from sequencer.workspace.rehearsal_schema import RehearsalFile
 from sequencer.workspace.schema_rules import SNIPPETS, rules_for, with_known_keys
 from sequencer.workspace.sequence_schema import SequenceFile
-from sequencer.workspace.source import Document, Problem, read_text
+from sequencer.workspace.source import Problem, read_text
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 FOLDER: Final = "docs"
@@ -90,7 +90,7 @@ def schema_mistakes(folder: Path) -> list[Problem]:
         if (folder / path).is_file() and read_text(folder / path, file) != text:
             message = "the editor's schema is of another version of the sequencer"
             hint = "`sequencer schema --write` brings it up to date"
-            problems.append(Document(file).problem((), "schema-outdated", message, hint, severity="warning"))
+            problems.append(Problem(file, 0, 0, "warning", "schema-outdated", message, hint))
     return problems
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from sequencer.workspace.check import check
 from sequencer.workspace.craft_words import craft_words
+from sequencer.workspace.own_words import programs_in, without_programs
 from sequencer.workspace.source import Problem
 from sequencer.workspace.warning_names import CRAFT, MOST_WORDS, OTHERS, WARNINGS
 from tests.workspace.folders import CONFIG, ENVIRON, HELLO, PLAN, REPOSITORY, write_workspace
@@ -425,3 +426,36 @@ def test_the_phrases_are_read_as_they_are_written() -> None:
     assert words.empty_touch.search("I thought I’d touch base") is not None
     assert words.empty_touch.search("unjust checking in") is None
     assert words.empty_subject.fullmatch("follow up with you again") is not None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[" * 50_000,
+        "![" * 40_000,
+        "just" + " " * 90_000 + "x",
+        "{% raw %}" + "{" * 80_000 + "{% endraw %}",
+        '"' * 90_000,
+    ],
+)
+def test_a_letter_of_signs_is_read_to_the_end(tmp_path: Path, body: str) -> None:
+    """Minutes would mean that some pattern goes back and forth in it."""
+    assert of_letter(tmp_path, letter(body)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "programs"),
+    [
+        ("a {{ b }} c {% if d %}e{% endif %}{# f #}", ["{{ b }}", "{% if d %}", "{% endif %}", "{# f #}"]),
+        ("{{ a {{ b }} }}", ["{{ a {{ b }}"]),
+        ("{{ never {% x %}", ["{% x %}"]),
+        ("{ {a} }} %} #}", []),
+        ("{{\n}}", ["{{\n}}"]),
+    ],
+)
+def test_variables_and_instructions_are_found(text: str, programs: list[str]) -> None:
+    assert [text[start:end] for start, end in programs_in(text)] == programs
+    plain = without_programs(text)
+    assert len(plain) == len(text)
+    assert plain.count("\n") == text.count("\n")
+    assert not any(program.strip("{}%# \n") and program in plain for program in programs)
