@@ -33,8 +33,8 @@ from sequencer.store.report import Scope
 FRESH: Final = timedelta(days=3)
 """So long after a touch, most of the answers that will come are still to come."""
 
-NO_KINDS: Final = ("not_interested", "unsubscribe", "wrong_person", "not_now")
-"""Replies that say no, or not now."""
+NO_KINDS: Final = ("not_interested", "unsubscribe", "wrong_person", "not_now", "complaint")
+"""What says no, or not now; the last one is told by a provider."""
 
 Tell = Callable[[int, int], None]
 """Told how much is done, of how much: messages, which are most of the work."""
@@ -161,6 +161,7 @@ async def report(live: Live, scope: Scope, now: datetime, tell: Tell = _quietly)
         tell(0, last)
         lives = Lives(await rows.people(conn, scope), zone, micros(now - FRESH))
         lives.hear(await rows.replies(conn))
+        lives.take_notice(await rows.notices(conn, ["complaint"]))
         endings = await rows.ends(conn)
         returned = await rows.returned(conn, sorted(came_back(endings)))
         async for done, sent in rows.sent(conn, last):

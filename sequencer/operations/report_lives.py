@@ -197,6 +197,13 @@ class Lives:
                 life.replies.append(_Reply(at, label or kind, answers))
                 life.tally.arrived[life.clock.hour_of_week(at)] += 1
 
+    def take_notice(self, rows: Rows) -> None:
+        """What machines wrote that says no for somebody."""
+        for enrollment, kind in rows:
+            life = self.everybody.get(enrollment)
+            if life is not None:
+                life.tally.said[kind] += 1
+
     def send(self, rows: Rows, returned: set[int]) -> None:
         """The messages, but for those that came back."""
         everybody = self.everybody

@@ -158,7 +158,7 @@ async def replies(conn: AsyncConnection) -> Rows:
 
 
 async def notices(conn: AsyncConnection, kinds: Sequence[str]) -> Rows:
-    """How many enrollments had a notice of these kinds: sequence is not told, only enrollment_id and kind."""
+    """The enrollments in whose thread a notice of one of these kinds came, each once a kind: enrollment_id, kind."""
     found = await conn.execute(
         select(_m.enrollment_id, _m.kind)
         .where(_m.direction == Direction.NOTICE, _m.kind.in_(kinds), _m.enrollment_id.is_not(None))

@@ -204,7 +204,11 @@ async def mail_comes(conn: Any, teller: Teller, what: str) -> None:
         teller.new_aliases.append(Alias(rewritten, teller.en.id, named.strip("<>")))
         named = rewritten
     kind = (
-        chance.choice(HUMAN) if what == "reply" else chance.choice(("auto_reply", "bounce")) if what == "notice" else ""
+        chance.choice(HUMAN)
+        if what == "reply"
+        else chance.choice(("auto_reply", "bounce", "complaint"))
+        if what == "notice"
+        else ""
     )
     direction = {"reply": Direction.RECEIVED, "notice": Direction.NOTICE}.get(what, Direction.HAND_WRITTEN)
     number = f"{teller.en.id}.{len(teller.events)}"
@@ -345,7 +349,7 @@ def _one(
             into.hour[local.hour] += 1
             into.hour_replies[local.hour] += hit
     into.step_people.update({step for _, step, _, _ in touches})
-    _ended(into, log, planned, replies, status)
+    _ended(into, log, planned, replies, mails, status)
 
 
 def _arrived(message_id: str, after: list[e.Event]) -> bool:
@@ -358,9 +362,12 @@ def _arrived(message_id: str, after: list[e.Event]) -> bool:
     return state
 
 
-def _ended(into: Counted, log: list[e.Event], planned: list[Any], replies: list[Any], status: str) -> None:
+def _ended(
+    into: Counted, log: list[e.Event], planned: list[Any], replies: list[Any], mails: list[Any], status: str
+) -> None:
     kinds = {one.label or one.kind for one in replies}
     into.said.update(kinds)
+    into.said.update({one.kind for one in mails if one.direction == "notice" and one.kind == "complaint"})
     into.touched += bool(planned)
     into.replied += bool(kinds)
     into.interested += "interested" in kinds

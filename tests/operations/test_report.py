@@ -69,7 +69,7 @@ def _agrees(section: Section, told: Counted, now: datetime) -> None:
     closed = {one.reason: one.people for one in section.noes if one.source == "closed"}
     assert closed == dict(told.lost)
     wrote = {one.reason: one.people for one in section.noes if one.source == "reply"}
-    noes = ("not_interested", "unsubscribe", "wrong_person", "not_now")
+    noes = ("not_interested", "unsubscribe", "wrong_person", "not_now", "complaint")
     assert wrote == {kind: told.said[kind] for kind in noes if told.said[kind]}
     assert {(one.step, one.reason): one.times for one in section.passed_over} == dict(told.passed_over)
 
