@@ -77,8 +77,8 @@ def forbidden(case: Case, key: str, due_at: datetime) -> Held | None:
     if isinstance(slot, timing.NeverAllowed):
         return Held(slot.reason, None, key, due_at)
     if slot.at > now:
-        allowed = _spread(case, slot, key)
-        return Held(", ".join(slot.reasons), allowed.at, key, due_at, allowed.shifts)
+        # Not spread a second time: at the opening all are there, and whoever is due the longest goes first.
+        return Held(", ".join(slot.reasons), slot.at, key, due_at, slot.shifts)
     if facts.inbox_read_at is None or facts.inbox_read_at < due_at:
         return Held(NOT_READ_SINCE, None, key, due_at)
     if now - facts.inbox_read_at > FRESH_FOR:

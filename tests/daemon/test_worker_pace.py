@@ -231,7 +231,7 @@ async def test_a_young_mailbox_grows(tmp_path: Path) -> None:
 
 async def test_all_limits_together(tmp_path: Path) -> None:
     async with a_shop(tmp_path, "{per_hour: 5, per_day: 8, gap: 60s-120s, ramp_up: 6/day}") as shop:
-        for n, email in enumerate(people(20)):
+        for n, email in enumerate(people(12)):
             await shop.enroll(email, at=MONDAY - (20 - n) * MINUTE)
         await shop.run_for(3 * DAY)
         sent = await shop.sent()
@@ -270,6 +270,18 @@ async def test_who_becomes_due_later_does_not_overtake(tmp_path: Path) -> None:
             await shop.enroll(email)
         await shop.run_for(2 * HOUR)
         assert await shop.order() == people(10) + late
+
+
+async def test_the_order_survives_a_weekend(tmp_path: Path) -> None:
+    """Who waits for room over a weekend does not fall behind those who are due later, whatever their spread."""
+    plan = ONE + "hours: Mon-Fri 09:00-17:00\n"
+    async with a_shop(tmp_path, "{per_hour: off, per_day: 1, gap: off}", plan=plan) as shop:
+        config = config_for(shop.smtp, shop.imap, "{per_hour: off, per_day: 1, gap: off}")
+        await shop.adopt(config=config.replace("spread: off", "spread: 30 minutes"))
+        for n, email in enumerate(people(12)):
+            await shop.enroll(email, at=MONDAY - 3 * DAY + n * 40 * MINUTE)
+        await shop.run_for(20 * DAY)
+        assert await shop.order() == people(12)
 
 
 async def test_the_order_survives_a_restart(tmp_path: Path) -> None:
