@@ -84,7 +84,7 @@ def _lines(listed: ListPreview, file: Path, step: str, overview: Overview) -> It
             held = f": {counted(len(one.held), 'mail')} of {len(one.letters)} held" if one.held else ""
             yield f"{file}:{one.line}: {person(one.subject.contact)}{held}"
             shown = one.letters if every else one.held
-            yield from columns([(letter.step, subject_line(letter)) for letter in shown], "    ")
+            yield from columns([(letter.step, letter.template, subject_line(letter)) for letter in shown], "    ")
 
 
 def _summary(listed: ListPreview, overview: Overview, file: Path) -> Iterator[str]:
