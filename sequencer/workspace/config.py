@@ -17,17 +17,14 @@ from sequencer.core.breakers import Breakers, TooMany
 from sequencer.core.model import Hours, Span, Unit
 from sequencer.core.pace import Limits
 from sequencer.workspace.config_schema import (
-    OFF,
-    REFERENCE,
     BreakersFile,
     ConfigFile,
-    ImapFile,
     LimitsFile,
     MailboxFile,
     ReaderFile,
-    SmtpFile,
-    Surroundings,
+    ServerFile,
 )
+from sequencer.workspace.config_values import OFF, REFERENCE, Surroundings
 from sequencer.workspace.providers import FOLDERS, PROVIDERS, SENT, Provider
 from sequencer.workspace.shapes import validate
 from sequencer.workspace.source import Document, Plain, Problem, Route, read_yaml, shown
@@ -321,7 +318,7 @@ def _mailbox(
     return mailbox, problems
 
 
-def _login(file: MailboxFile, account: SmtpFile | ImapFile) -> tuple[str, SecretStr | None]:
+def _login(file: MailboxFile, account: ServerFile) -> tuple[str, SecretStr | None]:
     password = account.password or file.password
     named = account.username or file.username
     wanted = bool({"password", "username"} & (account.model_fields_set | file.model_fields_set))

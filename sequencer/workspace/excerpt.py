@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from sequencer.workspace.config import CONFIG_FILE
-from sequencer.workspace.config_schema import REFERENCE
+from sequencer.workspace.config_values import REFERENCE
 from sequencer.workspace.source import MAX_BYTES, Problem
 
 WIDEST: Final = 100
