@@ -115,6 +115,8 @@ def test_what_is_shown_against_what_is_so(shown: str, real: str, same: bool) -> 
 def test_a_stale_output_keeps_its_length() -> None:
     assert renewed("a\n…\nz", "1\n2\n3\n4\n") == "1\n…\n4"
     assert renewed("a\nb", "1\n2\n3\n") == "1\n2\n3"
+    assert renewed("a\n…\nb\n5\n…\nz", "1\n2\n3\n4\n5\n6\n7\n") == "1\n…\n4\n5\n…\n7"
+    assert renewed("a\n…\ngone\n…\nz", "1\n2\n3\n") == "1\n…\n3"
 
 
 ROW: Final = '| `--json` | `[{"file", "frob"}]` |'

@@ -115,15 +115,34 @@ def agrees(shown: str, real: str) -> bool:
 
 
 def renewed(shown: str, real: str) -> str:
-    """What the page should show instead: as many lines from the beginning and from the end as it showed before."""
+    """What the page should show instead: as many lines from the beginning and from the end as it showed before, and
+    between two `…` the lines around one that is still there."""
     lines, now = shown.splitlines(), _tidy(real).splitlines()
-    if REST not in [line.strip() for line in lines]:
+    pieces: list[list[str]] = [[]]
+    for line in lines:
+        if line.strip() == REST:
+            pieces.append([])
+        else:
+            pieces[-1].append(line)
+    first, *middle, last = pieces if len(pieces) > 1 else [*pieces, []]
+    if len(pieces) == 1 or len(first) + len(last) >= len(now):
         return "\n".join(now)
-    marks = [number for number, line in enumerate(lines) if line.strip() == REST]
-    head, tail = marks[0], len(lines) - marks[-1] - 1
-    if head + tail >= len(now):
-        return "\n".join(now)
-    return "\n".join([*now[:head], REST, *(now[-tail:] if tail else [])])
+    kept, at, end = [*now[: len(first)], REST], len(first), len(now) - len(last)
+    for piece in middle:
+        found = _where(piece, now, at, end)
+        if found is not None:
+            at = min(found + len(piece), end)
+            kept += [*now[found:at], REST]
+    return "\n".join([*kept, *now[end:]])
+
+
+def _where(piece: list[str], now: list[str], at: int, end: int) -> int | None:
+    """Where lines like these begin in the new output: so that one of them, not a blank one, stands where it stood."""
+    for number, line in enumerate(piece):
+        for place in range(at + number, end):
+            if line.strip() and now[place] == line.rstrip():
+                return place - number
+    return None
 
 
 def _tidy(text: str) -> str:
