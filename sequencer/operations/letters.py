@@ -90,17 +90,33 @@ def prepare(
             return Unready(f"the template {broken.template} cannot be rendered: {broken.message}")
         case Rendered() as rendered:
             pass
-    domain = mailbox.from_address.rpartition("@")[2]
-    message_id = make_message_id(key, enrollment.id, action.step, nonce, domain)
-    continues = enrollment.thread is not None and action.email.thread == "reply"
-    subject = follow_up_subject(enrollment.thread) if enrollment.thread and continues else rendered.subject
+    message_id = make_message_id(key, enrollment.id, action.step, nonce, mailbox.from_address.rpartition("@")[2])
+    earlier = enrollment.thread if action.email.thread == "reply" else None
+    subject = follow_up_subject(earlier) if earlier else rendered.subject
     if not subject.strip():
         return Unready(f"the template {variant} has no subject, and there is no thread to continue")
-    if enrollment.thread and continues:
-        thread = follow_up_thread(enrollment.thread, message_id, now)
-    else:
-        thread = new_thread(message_id, rendered.subject, now)
-    letter = Letter(
+    thread = follow_up_thread(earlier, message_id, now) if earlier else new_thread(message_id, rendered.subject, now)
+    data = compose(_letter(rendered, contact, mailbox, subject, opt_out, thread, earlier, message_id, now))
+    if isinstance(data, Unwritable):
+        return Unready(f"the message cannot be written: {data.field}: {data.reason}")
+    made_by = definition or enrollment.definition
+    words = templates.by_name[variant].version
+    return Prepared(enrollment, action, contact, variant, subject, message_id, data, thread, made_by, words)
+
+
+def _letter(
+    rendered: Rendered,
+    contact: Contact,
+    mailbox: Mailbox,
+    subject: str,
+    opt_out: str,
+    thread: Thread,
+    earlier: Thread | None,
+    message_id: str,
+    now: datetime,
+) -> Letter:
+    """The headers and the words; `earlier` is the thread that it continues."""
+    return Letter(
         from_name=mailbox.from_name,
         from_address=mailbox.from_address,
         to=contact.email,
@@ -109,26 +125,11 @@ def prepare(
         html=rendered.html,
         message_id=message_id,
         date=now,
-        in_reply_to=enrollment.thread.last_message_id if enrollment.thread and continues else "",
-        references=enrollment.thread.references if enrollment.thread and continues else (),
+        in_reply_to=earlier.last_message_id if earlier else "",
+        references=earlier.references if earlier else (),
         list_unsubscribe=(opt_out,),
         thread_topic=thread_topic(subject),
         thread_index=thread.index,
-    )
-    data = compose(letter)
-    if isinstance(data, Unwritable):
-        return Unready(f"the message cannot be written: {data.field}: {data.reason}")
-    return Prepared(
-        enrollment,
-        action,
-        contact,
-        variant,
-        subject,
-        message_id,
-        data,
-        thread,
-        definition or enrollment.definition,
-        templates.by_name[variant].version,
     )
 
 
