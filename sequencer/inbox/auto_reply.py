@@ -23,7 +23,6 @@ from sequencer.inbox.statements import own_words, without_prefixes
 
 Kind = Literal["out_of_office", "left_company", "auto_reply"]
 
-_PROOF: Final = 4
 _ENOUGH: Final = 4
 _ADDRESS: Final = re.compile(r"[\w.+\-]{1,64}@(?:[\w\-]{1,63}\.){1,5}[a-z]{2,24}", re.IGNORECASE)
 _SAID_AUTOMATIC: Final = (

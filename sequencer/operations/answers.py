@@ -122,7 +122,7 @@ def hear(scene: Scene, answer: Answer, at: datetime, subject: str) -> Said:
     if not answer.words or (kind in KINDS and not _can_be_read(kind)):
         return Said(_told(scene, answer, None), answer.words, evidence=answer.words)
     reading = _read(scene, answer, at, subject)
-    note = _disagreement(scene, answer, reading) if kind else ""
+    note = _disagreement(answer, reading) if kind else ""
     same = not kind or str(reading.kind) == kind
     return Said(
         _told(scene, answer, reading),
@@ -150,7 +150,7 @@ def _told(scene: Scene, answer: Answer, reading: Reading | None) -> Heard:
     return Heard(str(reading.kind), reading.label, day, words)
 
 
-def _disagreement(scene: Scene, answer: Answer, reading: Reading) -> str:
+def _disagreement(answer: Answer, reading: Reading) -> str:
     parts = []
     if (reading.label or str(reading.kind)) != answer.kind:
         what = f"find your label `{reading.label}` in" if reading.label else f"make `{reading.kind}` of"

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sequencer.operations.adopt import Unusable, open_database
-from sequencer.operations.in_force import as_it_was, is_release, is_whole_release, make_release
+from sequencer.operations.in_force import as_it_was, is_whole_release, make_release
 from sequencer.operations.live import Live
 from sequencer.operations.record import Refusal
 from sequencer.store import mailboxes, releases
@@ -38,11 +38,6 @@ class Versions:
     def same(self) -> bool:
         """Whether the files are in force already, or approved."""
         return self.release is not None and is_whole_release(self.after, self.release)
-
-    @property
-    def same_files(self) -> bool:
-        """The same, whatever stands in config.yaml."""
-        return self.release is not None and is_release(self.after, self.release)
 
     @property
     def manual(self) -> bool:

@@ -21,8 +21,6 @@ from sequencer.workspace.simulate import Row, simulate_from
 MOST_MOVES: Final = 3
 """Sequences into which somebody is followed within the time."""
 
-TOUCHES: Final = frozenset({"email", "back_off", "task", "text"})
-
 
 @dataclass(frozen=True, slots=True)
 class Prospect:

@@ -67,7 +67,6 @@ async def gather(
             touches.get(contact.id),
             refused.get(contact.email, ""),
             elsewhere,
-            now,
         )
     return questions
 
@@ -81,7 +80,6 @@ async def _question(
     last_touch: datetime | None,
     suppressed: str,
     elsewhere: list[str],
-    now: datetime,
 ) -> Question:
     sequence, mailbox = live.sequence(enrollment.sequence), live.mailbox(enrollment.mailbox)
     if sequence is None:

@@ -281,7 +281,7 @@ async def _record(
     asked = await gather(conn, live, unasked, now) if unasked else {}
     changes = []
     for one, (after, events) in zip(ended, folded, strict=True):
-        question = asked[after.id] if one.question is None else _carried_on(one.question, after, events, now)
+        question = asked[after.id] if one.question is None else _carried_on(one.question, after, events)
         wake_at = look_again(answer(question, after, now), now)
         changes.append(Change(one.enrollment, after, events, one.definition, wake_at, one.wakes))
     await enrollments.append_many(conn, [change for change in changes if change.events], locked)
@@ -301,7 +301,7 @@ async def _record(
     ]
 
 
-def _carried_on(question: Question, after: Enrollment, events: Sequence[e.Event], now: datetime) -> Question:
+def _carried_on(question: Question, after: Enrollment, events: Sequence[e.Event]) -> Question:
     """The question as it stands after these events; good enough to say when to look again, which asks anew."""
     facts, sequence = question.facts, question.sequence
     if facts is None or sequence is None:

@@ -120,20 +120,13 @@ def rehearse(workspace: Workspace, paths: Sequence[Path]) -> Rehearsed:
 
 def _rehearse(workspace: Workspace, plan: Plan, draft: RehearsalDraft, rehearsal: Rehearsal) -> Outcome:
     line = draft.place(rehearsal).line
-    empty = Outcome(draft.document.file, line, rehearsal.sequence, _name(draft, rehearsal))
+    empty = Outcome(draft.document.file, line, rehearsal.sequence, _name(rehearsal))
     person = _person(workspace, plan, draft, rehearsal)
     if not isinstance(person, Person):
         return Outcome(empty.file, line, empty.sequence, empty.name, trouble=(person,))
     zone = zone_for(person.contact)
     start = rehearsal.start.replace(tzinfo=rehearsal.start.tzinfo or zone).astimezone(UTC)
-    played = play(
-        workspace,
-        plan,
-        person,
-        start,
-        rehearsal.answers,
-        tasks=_tasks(plan, rehearsal),
-    )
+    played = play(workspace, plan, person, start, rehearsal.answers, tasks=_tasks(plan, rehearsal))
     happenings = happenings_of(played, zone)
     verdicts = judge(Stage(workspace, plan, person, played, zone), rehearsal.expect, happenings)
     lines = [draft.place(rehearsal, "expect", number).line for number in range(len(verdicts))]
@@ -155,7 +148,7 @@ def _why_unheard(played: Played, answer: Answer) -> str:
     return f"the rep never does {answer.step}" if asked else f"{answer.step} does not happen"
 
 
-def _name(draft: RehearsalDraft, rehearsal: Rehearsal) -> str:
+def _name(rehearsal: Rehearsal) -> str:
     """How a rehearsal is called: by its name, else by whom it is about and what they answer."""
     if rehearsal.name:
         return rehearsal.name

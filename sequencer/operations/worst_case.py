@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 from sequencer.core.model import Contact, Fields, FieldValue
 from sequencer.core.model import Sequence as Plan
-from sequencer.operations.foresight import Letter, Subject, emails_of, letters, made_up
+from sequencer.operations.foresight import Letter, emails_of, letters, made_up
 from sequencer.operations.previews import NOBODYS_KEY
 from sequencer.operations.record import Refusal
 from sequencer.workspace.templates import LONGEST_SUBJECT, Template, field_named
@@ -81,7 +81,7 @@ def worst_case(
         subject = replace(usual, contact=person.contact)
         for letter, ordinary in zip(letters(workspace, plan, subject, now, NOBODYS_KEY, step=step), plain, strict=True):
             template = workspace.templates.get(letter.template)
-            found.append(Examined(person, letter, tuple(_findings(person, letter, ordinary, template, subject))))
+            found.append(Examined(person, letter, tuple(_findings(person, letter, ordinary, template))))
     return found
 
 
@@ -203,9 +203,7 @@ def _read(data: bytes) -> _Mail:
     )
 
 
-def _findings(
-    person: MadeUp, letter: Letter, ordinary: Letter, template: Template | None, subject: Subject
-) -> Iterator[Finding]:
+def _findings(person: MadeUp, letter: Letter, ordinary: Letter, template: Template | None) -> Iterator[Finding]:
     if letter.skipped:
         return
     if not letter.data:

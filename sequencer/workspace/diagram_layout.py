@@ -101,10 +101,9 @@ def layout(diagram: Diagram, heading: tuple[str, ...] = ()) -> Layout:
         x = MARGIN + number * (WIDTH + gutter)
         boxes += _placed(column, x, top if number == 0 else below)
     by_id = {box.node.id: box for box in boxes}
-    column_of = {node.id: number for number, column in enumerate(columns) for node in column} | {REPLIES: 1}
     routes = [_straight(edge, by_id) for edge in diagram.edges if edge.way in ("next", "end")]
     for track, edge in enumerate(jumps):
-        routes.append(_around(edge, by_id, column_of, track, answers[-1].bottom))
+        routes.append(_around(edge, by_id, track, answers[-1].bottom))
     width = max(box.right for box in boxes) + (gutter if len(columns) > 1 else MARGIN)
     return Layout(width, max(box.bottom for box in boxes) + MARGIN, heading, tuple(boxes), tuple(routes))
 
@@ -184,7 +183,7 @@ def _straight(edge: Edge, boxes: dict[str, Box]) -> Route:
     return Route(edge, points, label, (above.spine + 12, (above.bottom + below.y) / 2 + 3))
 
 
-def _around(edge: Edge, boxes: dict[str, Box], column_of: dict[str, int], track: int, shelf: float) -> Route:
+def _around(edge: Edge, boxes: dict[str, Box], track: int, shelf: float) -> Route:
     """Through the gutters and the corridor below the answers (`shelf` is where these end)."""
     source, target = boxes[edge.source], boxes[edge.target]
     corridor = shelf + TRACK * (track + 1)
