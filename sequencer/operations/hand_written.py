@@ -19,7 +19,7 @@ from sequencer.operations.advance import happening_of
 from sequencer.operations.doubt import settle_by_copy
 from sequencer.operations.happenings import Happening
 from sequencer.operations.live import Live
-from sequencer.operations.matching import contact_of, content_of, was_enrolled
+from sequencer.operations.matching import contact_of, content_of, meant_by
 from sequencer.operations.record import change_in
 from sequencer.store import aliases, attempts, contacts, enrollments, messages
 from sequencer.store.aliases import Alias
@@ -82,8 +82,8 @@ async def _written_to(conn: AsyncConnection, live: Live, found: Found, mail: Mai
     concerned: _Concerned = []
     copies: list[Attempt] = []
     for contact in people.values():
-        standings = reversed(await enrollments.by_contact(conn, contact.id))
-        theirs = [s.enrollment for s in standings if was_enrolled(s.enrollment, found.received_at)]
+        standings = await enrollments.by_contact(conn, contact.id)
+        theirs = meant_by([standing.enrollment for standing in standings], found.received_at)
         ours = await _rewritten(conn, theirs, mail, found.received_at)
         if ours is not None:
             copies.append(ours)

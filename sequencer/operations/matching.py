@@ -6,6 +6,7 @@ left alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -136,6 +137,17 @@ def without_tag(address: str) -> str:
 def was_enrolled(enrollment: Enrollment, received_at: datetime) -> bool:
     """Whether a mail came after the enrollment, by the mail server's clock."""
     return enrollment.enrolled_at <= received_at + CLOCKS_DIFFER
+
+
+def meant_by(known: Iterable[Enrollment], received_at: datetime) -> list[Enrollment]:
+    """Those of one contact's enrollments that a mail concerns which we read only now, the newest first: those that it
+    came after, and those that such a one has moved on to since."""
+    found: list[Enrollment] = []
+    for each in sorted(known, key=lambda enrollment: (enrollment.enrolled_at, enrollment.id)):
+        moved_here = any(before.reason == f"moved to {each.sequence}" for before in found)
+        if was_enrolled(each, received_at) or moved_here:
+            found.append(each)
+    return found[::-1]
 
 
 async def _by_contact(

@@ -61,6 +61,7 @@ def test_whoever_was_held_over_the_weekend_is_there_when_it_ends() -> None:
         assert held.until is not None
         assert next_allowed(held.until, OFFICE) == Due(held.until)
         assert held.until == datetime.fromisoformat("2026-03-09T14:30:00+00:00")
+        assert held.due_at is not None
         assert held.due_at < saturday
 
 

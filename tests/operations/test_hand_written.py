@@ -12,7 +12,7 @@ import pytest
 from sequencer.core.model import Span, Status, Unit
 from sequencer.operations import steering
 from sequencer.operations.hand_written import REASON
-from sequencer.operations.steering import Who
+from sequencer.operations.steering import Turned, Who
 from sequencer.store import aliases, contacts
 from sequencer.store.attempts import AttemptState
 from sequencer.store.database import Database
@@ -75,6 +75,17 @@ async def test_a_mail_to_nobody_we_know(box: Letterbox) -> None:
 
 async def test_a_mail_of_before_the_enrollment(box: Letterbox) -> None:
     await box.leaves_no_trace(by_hand(box), folder="Sent", at=box.desk.now - DAY)
+
+
+async def test_a_mail_that_is_read_only_after_they_have_moved_on(box: Letterbox) -> None:
+    """The mailbox could not be read for some days; meanwhile the plan that it should have paused led into another."""
+    desk, wrote = box.desk, box.desk.now
+    await desk.adopt(keep="from: mark\nsteps:\n  - {step: news, email: first, when: 30 days later}\n")
+    desk.now += 2 * DAY
+    (moved,) = await steering.move(desk.live, Who((ANNA,)), desk.now, "keep")
+    assert isinstance(moved, Turned), moved
+    assert await box.arrives(by_hand(box), folder="Sent", at=wrote) == ["hand_written", "paused"]
+    assert (await desk.enrollment(ANNA, "keep")).status is PAUSED
 
 
 async def test_an_answer_from_the_phone_within_minutes_of_our_own_message(box: Letterbox) -> None:
