@@ -55,7 +55,7 @@ async def mind_database(daemon: Household) -> None:
             continue
         for name in reopened:
             daemon.stations[name].wake.set()
-        if release not in (daemon.live.release, daemon.heard):
+        if daemon.unfinished or release not in (daemon.live.release, daemon.heard):
             daemon.heard = release
             daemon.released.set()
         for name, wake_at in earliest.items():

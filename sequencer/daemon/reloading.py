@@ -100,10 +100,10 @@ def tell_what_waits(daemon: Household, chosen: Chosen, saved: Workspace | None) 
 async def _reload_or_tell(daemon: Household, *, again: bool = False) -> None:
     try:
         async with daemon.reloading:
+            daemon.unfinished = False
             await _reload(daemon, again=again)
     except Exception as error:
-        if is_outage(error):
-            daemon.heard = 0  # so that it is tried again
+        daemon.unfinished = is_outage(error)
         why = f"the change could not be applied: {type(error).__name__}: {error}"
         daemon.tell(Note("error", "", why, "reload_failed"))
 

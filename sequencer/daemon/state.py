@@ -45,6 +45,7 @@ class Household:
     hears: bool = False  # other processes' announcements
     refused: bool = False  # the files as they are saved have mistakes
     heard: int = 0  # the last release that we have heard of
+    unfinished: bool = False  # the database was away when a change was to be put in force
     waiting: str = ""  # the state of the saved files that was last told to wait for approval
     released: asyncio.Event = field(default_factory=asyncio.Event)
     reloading: asyncio.Lock = field(default_factory=asyncio.Lock)

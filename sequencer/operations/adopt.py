@@ -98,6 +98,17 @@ async def adopt(live: Live, workspace: Workspace, now: datetime) -> tuple[str, .
 
     With `apply: manual` a release is only made when there is none yet; what is adopted is otherwise one already.
     """
+    former = live.workspace, live.release
+    try:
+        return await _adopt(live, workspace, now)
+    except BaseException:
+        if live.workspace is workspace:  # the commit failed: what is not kept is not in force
+            live.replace_workspace(former[0])
+            live.release = former[1]
+        raise
+
+
+async def _adopt(live: Live, workspace: Workspace, now: datetime) -> tuple[str, ...]:
     async with live.database.begin() as conn:
         await mailboxes.register(conn, workspace.config.mailboxes, now)
         new = await _new_here(conn, workspace)
@@ -111,8 +122,11 @@ async def adopt(live: Live, workspace: Workspace, now: datetime) -> tuple[str, .
             await agenda.wake_sequence(conn, name, now)
         for name in workspace.config.mailboxes:
             await agenda.wake_held(conn, name, now)  # what was missing may be there now, and a limit may be gone
-        live.release = await _note_release(conn, workspace, now)
+        release = await _note_release(conn, workspace, now)
         live.replace_workspace(workspace)  # before the commit: whoever is woken is decided on by the new version
+        live.release = release
+        for sequence in new:  # nobody else can read it before the commit
+            live.suppose_applied(sequence, now)
     return tuple(name for name in workspace.sequences if name in changed)
 
 

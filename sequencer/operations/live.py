@@ -80,7 +80,7 @@ class Live:
         return self._applied[key]
 
     def suppose_applied(self, sequence: Sequence, now: datetime) -> None:
-        """For whoever looks ahead: this definition takes over at `now`."""
+        """This definition takes over at `now`, though the store may not say so yet."""
         self._applied[(sequence.name, sequence.version)] = now
 
     def replace_workspace(self, workspace: Workspace) -> None:

@@ -37,6 +37,7 @@ from sequencer.store.attempts import NewAttempt
 from sequencer.store.enrollments import Change
 from sequencer.store.mailboxes import LeaseLost
 from sequencer.workspace.config import Mailbox
+from sequencer.workspace.workspace import Workspace
 
 UNREADY_AGAIN: Final = timedelta(hours=1)
 CROWDED_AGAIN: Final = timedelta(minutes=1)
@@ -95,10 +96,11 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class _Letter:
-    """A message that is ready to go, and who asked for it."""
+    """A message that is ready to go, who asked for it, and the files that it was written by."""
 
     ready: Ready
     prepared: Prepared
+    by: Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,18 +186,21 @@ async def _compose(run: _Run, ready: Sequence[Ready]) -> list[_Letter]:
     broken: list[tuple[Ready, Exception]] = []
     for item in ready:
         await _breathe()
+        by = live.workspace
+        if not _still_decides(by, item):
+            continue
         try:
             written = prepare(
                 item.enrollment,
                 item.action,
                 item.contact,
                 run.office.mailbox,
-                live.workspace.config,
-                live.workspace.templates,
+                by.config,
+                by.templates,
                 key=live.key,
                 nonce=secrets.token_hex(6),
                 now=now,
-                definition=_live_version(live, item.enrollment),
+                definition=by.sequences[item.enrollment.sequence].version,
                 splits=live.splits,
                 extra=run.said.get(item.enrollment.id),
             )
@@ -205,7 +210,7 @@ async def _compose(run: _Run, ready: Sequence[Ready]) -> list[_Letter]:
         if isinstance(written, Unready):
             unready.append((item, written.reason))
         else:
-            letters.append(_Letter(item, written))
+            letters.append(_Letter(item, written, by))
     if unready or broken:
         async with live.database.begin() as conn:
             sleeps = [Sleep(item.seen, now + UNREADY_AGAIN, reason, None, now) for item, reason in unready]
@@ -327,6 +332,8 @@ async def _take_off_together(run: _Run, offered: Sequence[_Pair]) -> list[_Fligh
     office, now = run.office, run.now
     async with run.live.database.begin(brief=True) as conn:
         going, locked = await _still_allowed(conn, offered, now)
+        # Asked after all waiting: what was written by files that have been edited since is written anew.
+        going = [pair for pair in going if pair[1].by is run.live.workspace]
         ids = await attempts.start_many(
             conn, office.mailbox.name, office.lease, [_new_attempt(letter.prepared, now) for _, letter in going]
         )
@@ -408,9 +415,11 @@ def _change(flight: _Flight) -> Change:
     return Change(prepared.enrollment, flight.enrollment, (flight.started,), prepared.definition, None, wakes)
 
 
-def _live_version(live: Live, enrollment: Enrollment) -> str:
-    sequence = live.sequence(enrollment.sequence)
-    return sequence.version if sequence is not None else enrollment.definition
+def _still_decides(by: Workspace, item: Ready) -> bool:
+    """Whether the plan that decided this message is in force. Else its person is decided on anew: the step may be gone,
+    and a place of one file must not be taken for one of another."""
+    decided, present = item.question.sequence, by.sequences.get(item.enrollment.sequence)
+    return decided is not None and present is not None and decided.version == present.version
 
 
 def _told_held(item: Ready, reason: str, now: datetime) -> Happening:

@@ -1,0 +1,49 @@
+"""A saved change that comes while the database is away is put in force once it is back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import OperationalError
+
+from tests.daemon.house import QUOTE
+from tests.daemon.test_approval import CARLA, OTHER_WORDS, THREE_DAYS, a_house, save, words_to
+
+
+async def test_a_change_that_met_an_outage_is_put_in_force_afterwards(tmp_path: Path, database_url: str) -> None:
+    away = iter([True])
+
+    def lost(_conn: Connection, _cursor: object, words: str, *_rest: object) -> None:
+        if words.startswith("INSERT INTO releases"):
+            for _ in away:
+                raise OperationalError(words, {}, Exception("the connection is gone"))
+
+    async with a_house(tmp_path, database_url, "auto") as house, house.running():
+        await house.ear.happens("sent")
+        event.listen(Engine, "before_cursor_execute", lost)
+        try:
+            save(tmp_path, article=OTHER_WORDS)
+            await house.ear.notes_that("the change could not be applied")
+            await house.ear.notes_that("the saved change is in force")
+        finally:
+            event.remove(Engine, "before_cursor_execute", lost)
+        house.clock.advance(THREE_DAYS)
+        await house.ear.happens("sent", 2)
+        assert "read this" in words_to(house, CARLA)
+
+
+async def test_a_switch_to_manual_holds_from_the_moment_that_it_is_saved(tmp_path: Path, database_url: str) -> None:
+    async with a_house(tmp_path, database_url, "auto") as house, house.running():
+        await house.ear.happens("sent")
+        config, text = tmp_path / "config.yaml", (tmp_path / "config.yaml").read_text()
+        config.write_text(text.replace("apply: auto", "apply: manual"))
+        await house.ear.notes_that("the saved files wait")
+        (tmp_path / "sequences" / "quote.yaml").write_text(QUOTE.replace("3 days later", "30 days later"))
+        save(tmp_path, article=OTHER_WORDS)
+        await house.ear.hears(lambda told: "the saved files wait" in getattr(told, "message", ""), 2)
+        house.clock.advance(THREE_DAYS)
+        await house.ear.happens("sent", 2)
+        assert "have a look" in words_to(house, CARLA)
+        config.write_text(text)
+        await house.ear.notes_that("the saved change is in force")
