@@ -96,9 +96,9 @@ def _show(found: list[Letter], subject: Subject, *, raw: bool, as_json: bool) ->
 
 def known_step(plan: Plan, step: str) -> None:
     """End with code 2 for a step that sends no mail."""
-    from sequencer.operations.foresight import emails_of
+    from sequencer.core.lines import emails_of
 
-    steps = {each for _, each, _, _ in emails_of(plan)}
+    steps = {each for each, _ in emails_of(plan)}
     if step and step not in steps:
         from sequencer.workspace.source import did_you_mean
 

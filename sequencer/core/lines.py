@@ -6,9 +6,9 @@ step inserted before one's place is not taken retroactively.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 
-from sequencer.core.model import MAIN_LINE, Position, Sequence, Step
+from sequencer.core.model import BACK_OFF, MAIN_LINE, Email, Position, Sequence, Step
 
 
 def locate(
@@ -80,6 +80,14 @@ def _line_of(sequence: Sequence, position: Position) -> str | None:
         return position.line
     found = sequence.find(position.step) if position.step else None
     return found[0] if found is not None and found[0] != MAIN_LINE else None
+
+
+def emails_of(sequence: Sequence) -> Iterator[tuple[str, Email]]:
+    """The e-mails of a sequence with the ids of their steps, line by line, the back-off message last."""
+    for steps in sequence.lines.values():
+        yield from ((step.id, step.do) for step in steps if isinstance(step.do, Email))
+    if sequence.back_off is not None:
+        yield BACK_OFF, sequence.back_off.email
 
 
 def _behind(

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sequencer.core.condition import condition_holds
 from sequencer.core.decisions import SendEmail
-from sequencer.core.lines import start_of
+from sequencer.core.lines import emails_of, start_of
 from sequencer.core.model import (
     BACK_OFF,
     MAIN_LINE,
@@ -112,7 +112,7 @@ def sample_contact(workspace: Workspace, plan: Plan, today: date) -> Contact:
     """A made-up contact who has everything that the plan's templates and dates ask for."""
     ours = workspace.config.contacts
     fields: dict[str, FieldValue] = dict(SAMPLE_FIELDS)
-    for email in _emails(plan):
+    for _, email in emails_of(plan):
         for name in email.variants:
             template = workspace.templates.get(name)
             for field in sorted(template.needs) if template is not None else ():
@@ -123,13 +123,6 @@ def sample_contact(workspace: Workspace, plan: Plan, today: date) -> Contact:
     for field in ("email", "timezone", "language", "holidays"):
         fields.pop(field, None)
     return Contact(0, "anna@example.com", fields, ours.timezone, ours.holidays or "", ours.language)
-
-
-def _emails(plan: Plan) -> Iterator[Email]:
-    for steps in plan.lines.values():
-        yield from (step.do for step in steps if isinstance(step.do, Email))
-    if plan.back_off is not None:
-        yield plan.back_off.email
 
 
 def _whens(plan: Plan) -> Iterator[When]:
@@ -186,7 +179,7 @@ def letters(
     """
     enrollment = subject.enrollment or _newcomer(plan, subject, now)
     found: list[Letter] = []
-    for group, each in groupby(emails_of(plan), key=lambda email: email[0]):
+    for group, each in groupby(_in_lines(plan), key=lambda email: email[0]):
         follow = enrollment
         for _, step_id, email, only_if in each:
             if not has_had(enrollment, step_id):
@@ -266,7 +259,7 @@ def _text(condition: Condition | None) -> str:
     return condition.text if condition is not None else ""
 
 
-def emails_of(plan: Plan) -> Iterator[tuple[str, str, Email, Condition | None]]:
+def _in_lines(plan: Plan) -> Iterator[tuple[str, str, Email, Condition | None]]:
     """Every e-mail of a plan: its line (`back_off` for that message), its step, and on which condition it leaves."""
     for line, steps in plan.lines.items():
         yield from ((line, step.id, step.do, step.only_if) for step in steps if isinstance(step.do, Email))

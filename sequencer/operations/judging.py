@@ -13,11 +13,12 @@ from datetime import date, datetime
 from typing import Final, assert_never
 from zoneinfo import ZoneInfo
 
+from sequencer.core.lines import emails_of
 from sequencer.core.model import BACK_OFF, Email, Status, Task
 from sequencer.core.model import Sequence as Plan
 from sequencer.core.react import HUMAN_KINDS
 from sequencer.operations.history import moment
-from sequencer.operations.playing import Person, Played, email_of, put_off, variables_of
+from sequencer.operations.playing import Person, Played, put_off, variables_of
 from sequencer.workspace.expectations import Expectation, What
 from sequencer.workspace.source import shown
 from sequencer.workspace.templates import Rendered, fill, render
@@ -297,7 +298,7 @@ def _words(stage: Stage, expected: Expectation, happenings: Sequence[Happening])
 def _texts(stage: Stage, expected: Expectation, happening: Happening) -> list[tuple[str, str]]:
     """The words of a touch, by template: of a mail its variants, of a task its note."""
     variables = variables_of(stage.workspace, stage.person, stage.played.said[happening.row])
-    email = email_of(stage.plan, happening.step)
+    email = dict(emails_of(stage.plan)).get(happening.step)
     if email is None:
         note = fill(_note(stage.plan, happening.step), variables)
         return [("", note if isinstance(note, str) else "")]

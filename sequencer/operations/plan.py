@@ -26,7 +26,7 @@ from sequencer.core.decisions import (
     Wake,
     event_of,
 )
-from sequencer.core.lines import after_step, locate
+from sequencer.core.lines import after_step, emails_of, locate
 from sequencer.core.model import BACK_OFF, Contact, Email, Enrollment, Position, Step
 from sequencer.core.model import Sequence as Definition
 from sequencer.core.variants import choose_variant
@@ -39,7 +39,7 @@ from sequencer.operations.record import Refusal
 from sequencer.operations.variants import keep_splits
 from sequencer.operations.words import Words, named
 from sequencer.store import contacts, enrollments
-from sequencer.workspace.plan import Edits, compare, emails_of, reworded_steps
+from sequencer.workspace.plan import Edits, compare, reworded_steps
 from sequencer.workspace.workspace import Workspace
 
 MOST_TURNS: Final = 50

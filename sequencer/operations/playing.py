@@ -9,7 +9,8 @@ from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sequencer.core.model import BACK_OFF, Contact, Email, Enrollment, Fields, Span
+from sequencer.core.lines import emails_of
+from sequencer.core.model import BACK_OFF, Contact, Enrollment, Fields, Span
 from sequencer.core.model import Sequence as Plan
 from sequencer.core.react import HUMAN_KINDS
 from sequencer.core.shifts import Cause, Shift, in_words
@@ -202,17 +203,8 @@ def subjects_of(plan: Plan, rows: Sequence[Row], written: Sequence[Rendered]) ->
 
 
 def _continues(plan: Plan, step: str) -> bool:
-    email = email_of(plan, step)
+    email = dict(emails_of(plan)).get(step)
     return email is not None and email.thread == "reply"
-
-
-def email_of(plan: Plan, step: str) -> Email | None:
-    """The e-mail of a step, or of the back-off; None for a step that is none."""
-    if step == BACK_OFF:
-        return plan.back_off.email if plan.back_off is not None else None
-    found = plan.find(step)
-    do = plan.lines[found[0]][found[1]].do if found is not None else None
-    return do if isinstance(do, Email) else None
 
 
 def _listed(names: tuple[str, ...]) -> str:

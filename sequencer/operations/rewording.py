@@ -6,11 +6,11 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sequencer.core.lines import emails_of
 from sequencer.operations.approval import Versions
 from sequencer.operations.lacking import variables_of
 from sequencer.operations.live import Live
 from sequencer.operations.plan import Affected, Planned
-from sequencer.workspace.plan import emails_of
 from sequencer.workspace.templates import Rendered, render
 
 

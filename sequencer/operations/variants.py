@@ -16,7 +16,8 @@ from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sequencer.core.model import BACK_OFF, Email, Enrollment
+from sequencer.core.lines import emails_of
+from sequencer.core.model import Email, Enrollment
 from sequencer.core.model import Sequence as Plan
 from sequencer.core.variants import (
     CERTAIN,
@@ -83,10 +84,7 @@ class Split:
 
 def trials_of(plan: Plan) -> Iterator[tuple[str, Email]]:
     """The steps with several variants, in the order of the file, the back-off message last."""
-    for steps in plan.lines.values():
-        yield from ((step.id, step.do) for step in steps if isinstance(step.do, Email) and len(step.do.variants) > 1)
-    if plan.back_off is not None and len(plan.back_off.email.variants) > 1:
-        yield BACK_OFF, plan.back_off.email
+    return ((step, email) for step, email in emails_of(plan) if len(email.variants) > 1)
 
 
 async def splits(conn: AsyncConnection, plan: Plan, now: datetime) -> list[Split]:

@@ -16,9 +16,10 @@ from datetime import datetime
 from html.parser import HTMLParser
 from typing import Final, Literal
 
+from sequencer.core.lines import emails_of
 from sequencer.core.model import Contact, Fields, FieldValue
 from sequencer.core.model import Sequence as Plan
-from sequencer.operations.foresight import Letter, emails_of, letters, made_up
+from sequencer.operations.foresight import Letter, letters, made_up
 from sequencer.operations.previews import NOBODYS_KEY
 from sequencer.operations.record import Refusal
 from sequencer.workspace.templates import LONGEST_SUBJECT, Template, field_named
@@ -153,7 +154,7 @@ def made_up_people(workspace: Workspace, plan: Plan, usual: Contact) -> list[Mad
 
 
 def _templates(workspace: Workspace, plan: Plan) -> Iterator[Template]:
-    for _, _, each, _ in emails_of(plan):
+    for _, each in emails_of(plan):
         for name in each.variants:
             template = workspace.templates.get(name)
             if template is not None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from sequencer.core.lines import emails_of
 from sequencer.core.model import BACK_OFF, Email, Sequence, Task
 from sequencer.core.react import HUMAN_KINDS
 from sequencer.workspace.calendars import UnknownPlace, holidays_of, zone_of
@@ -138,11 +139,12 @@ def _mistaken(expected: Expectation, plan: Sequence, sequences: Iterable[str]) -
         return None
     ids = [step.id for line in plan.lines.values() for step in line] + ([BACK_OFF] if plan.back_off else [])
     known: list[str]
+    mails = [step for step, _ in emails_of(plan)]
     match expected.what:
         case What.SUBJECT:
-            known, what = emails_of(plan), "e-mail"
+            known, what = mails, "e-mail"
         case What.WAITS:
-            known, what = [each for each in touches_of(plan) if each not in emails_of(plan)], "task"
+            known, what = [each for each in touches_of(plan) if each not in mails], "task"
         case What.SKIPPED:
             known, what = ids, "step"
         case _:
@@ -156,10 +158,4 @@ def _mistaken(expected: Expectation, plan: Sequence, sequences: Iterable[str]) -
 def touches_of(plan: Sequence) -> list[str]:
     """The ids of everything that reaches somebody, the back-off included."""
     steps = [step.id for line in plan.lines.values() for step in line if isinstance(step.do, Email | Task)]
-    return [*steps, BACK_OFF] if plan.back_off is not None else steps
-
-
-def emails_of(plan: Sequence) -> list[str]:
-    """The ids of the e-mails."""
-    steps = [step.id for line in plan.lines.values() for step in line if isinstance(step.do, Email)]
     return [*steps, BACK_OFF] if plan.back_off is not None else steps

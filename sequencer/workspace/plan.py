@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
+from sequencer.core.lines import emails_of
 from sequencer.core.model import (
-    BACK_OFF,
     Condition,
     Continue,
     Email,
@@ -329,15 +329,6 @@ def reworded_steps(before: Sequence, after: Sequence, changed: Set[str]) -> dict
         if not same or changed & set(email.variants):
             found[step] = email
     return found
-
-
-def emails_of(sequence: Sequence) -> Iterator[tuple[str, Email]]:
-    """The e-mails of a sequence by step, the back-off message at the end."""
-    for step in (step for steps in sequence.lines.values() for step in steps):
-        if isinstance(step.do, Email):
-            yield step.id, step.do
-    if sequence.back_off is not None:
-        yield BACK_OFF, sequence.back_off.email
 
 
 # Templates ----------------------------------------------------------------------------------------
