@@ -15,6 +15,7 @@ from sequencer.cli.context import now, print_json
 from sequencer.cli.previewing import letter_json, subject_line
 from sequencer.cli.progress import progress
 from sequencer.cli.text import columns, counted, paragraph, person, say
+from sequencer.operations.counting import headcount
 
 if TYPE_CHECKING:
     from sequencer.core.model import Sequence as Plan
@@ -46,7 +47,7 @@ def show_list(listed: ListPreview, file: Path, step: str, *, as_json: bool) -> b
         _stream_json(listed, step, overview)
     else:
         lines = list(_lines(listed, file, step, overview))
-        say(f"{listed.plan.name} for {counted_people(overview.people)} in {file}, from the mailbox ", nl=False)
+        say(f"{listed.plan.name} for {headcount(overview.people)} in {file}, from the mailbox ", nl=False)
         say(f"{listed.mailbox.name}. Nothing is sent, nothing is stored.\n")
         for note in listed.survey.notes:
             say(f"note: {note}")
@@ -55,11 +56,6 @@ def show_list(listed: ListPreview, file: Path, step: str, *, as_json: bool) -> b
         for line in _summary(listed, overview, file):
             say(line)
     return bool(overview.held or overview.refused)
-
-
-def counted_people(number: int) -> str:
-    """`1 person`, `2 people`."""
-    return "1 person" if number == 1 else f"{number} people"
 
 
 def _counted(listed: ListPreview, step: str, overview: Overview, *, bar: bool) -> Iterator[Previewed | Refused]:
@@ -91,11 +87,11 @@ def _summary(listed: ListPreview, overview: Overview, file: Path) -> Iterator[st
     from sequencer.operations.previews import column_meant
 
     fine = overview.people - overview.held
-    yield f"\n{counted_people(overview.people)}: {fine} would get every mail, {overview.held} would be held."
+    yield f"\n{headcount(overview.people)}: {fine} would get every mail, {overview.held} would be held."
     rows = [
         (
             f"{cause.variable} is missing" if cause.variable else cause.reason,
-            f"for {counted_people(len(cause.lines))}",
+            f"for {headcount(len(cause.lines))}",
             f"in {', '.join(cause.steps)}",
             f"{'line' if len(cause.lines) == 1 else 'lines'} {_numbers(cause.lines)}",
         )

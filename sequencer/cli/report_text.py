@@ -8,6 +8,7 @@ from typing import Final
 
 from sequencer.cli.text import columns, paragraph, say
 from sequencer.operations import report_words as words
+from sequencer.operations.counting import headcount
 from sequencer.operations.report import Report, Section, Slot
 from sequencer.operations.report_leaks import Leak, LeftBehind, Why
 from sequencer.operations.report_shapes import WEEKDAYS
@@ -198,9 +199,7 @@ def _print_strangers(found: Report) -> None:
     number = len(found.never_enrolled)
     if number:
         were = "was" if number == 1 else "were"
-        say(
-            f"\n{words.people(number)} {were} imported and never enrolled: `sequencer report --left-behind` lists them."
-        )
+        say(f"\n{headcount(number)} {were} imported and never enrolled: `sequencer report --left-behind` lists them.")
 
 
 def print_people(found: Report, behind: Sequence[LeftBehind], most: int) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
 from sequencer.core.model import Contact, Enrollment
+from sequencer.operations.counting import listed
 from sequencer.operations.live import Live
 from sequencer.workspace.templates import THEY_SAID, BrokenTemplate, Rendered, Unfilled, render, variables_for
 from sequencer.workspace.workspace import Workspace
@@ -29,10 +31,16 @@ def variables_of(live: Live, enrollment: Enrollment, contact: Contact) -> Mappin
 
 def amiss(workspace: Workspace, template: str, variables: Mapping[str, object]) -> str:
     """Why a template cannot be written with these variables, in words; empty when it can."""
-    match render(workspace.templates, template, variables):
-        case Rendered():
-            return ""
-        case Unfilled() as unfilled:
-            return f"the template {unfilled.template} needs {', '.join(unfilled.variables)}"
-        case BrokenTemplate() as broken:
-            return f"the template {broken.template} cannot be rendered: {broken.message}"
+    result = render(workspace.templates, template, variables)
+    return "" if isinstance(result, Rendered) else why_unwritten(result)
+
+
+def why_unwritten(result: Unfilled | BrokenTemplate) -> str:
+    """Why a template could not be written, in words."""
+    match result:
+        case Unfilled():
+            return f"the template {result.template} needs {listed(result.variables)}"
+        case BrokenTemplate():
+            return f"the template {result.template} cannot be rendered: {result.message}"
+        case _:
+            assert_never(result)

@@ -16,9 +16,10 @@ from sequencer.mail.addresses import BadAddress, wire_address
 from sequencer.mail.compose import Letter, Unwritable, compose
 from sequencer.mail.ids import make_message_id, unsubscribe_token
 from sequencer.mail.threads import follow_up_subject, follow_up_thread, new_thread, thread_topic
+from sequencer.operations.lacking import why_unwritten
 from sequencer.store.trials import trial_of
 from sequencer.workspace.config import Config, Mailbox
-from sequencer.workspace.templates import BrokenTemplate, Rendered, Templates, Unfilled, render, variables_for
+from sequencer.workspace.templates import Rendered, Templates, Unfilled, render, variables_for
 
 UNRESERVED_IN_ADDRESS: Final = "@!$'*+"
 """What stands for itself in the address of a `mailto:` (RFC 6068 §2), beside letters, digits and `-._~`."""
@@ -82,14 +83,9 @@ def prepare(
     variables = variables_for(
         contact, enrollment.fields, mailbox, config.company, unsubscribe=opt_out, extra=extra or {}
     )
-    match render(templates, variant, variables):
-        case Unfilled() as unfilled:
-            needs = f"the template {unfilled.template} needs {_listed(unfilled.variables)}"
-            return Unready(needs, unfilled.variables)
-        case BrokenTemplate() as broken:
-            return Unready(f"the template {broken.template} cannot be rendered: {broken.message}")
-        case Rendered() as rendered:
-            pass
+    rendered = render(templates, variant, variables)
+    if not isinstance(rendered, Rendered):
+        return Unready(why_unwritten(rendered), rendered.variables if isinstance(rendered, Unfilled) else ())
     message_id = make_message_id(key, enrollment.id, action.step, nonce, mailbox.from_address.rpartition("@")[2])
     earlier = enrollment.thread if action.email.thread == "reply" else None
     subject = follow_up_subject(earlier) if earlier else rendered.subject
@@ -145,7 +141,3 @@ def _mailto(from_address: str) -> str:
     if isinstance(address, BadAddress):
         address = from_address  # `compose` says what is wrong with it
     return f"mailto:{quote(address, safe=UNRESERVED_IN_ADDRESS)}"
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"

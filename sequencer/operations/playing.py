@@ -16,12 +16,13 @@ from sequencer.core.react import HUMAN_KINDS
 from sequencer.core.shifts import Cause, Shift, in_words
 from sequencer.core.variants import Splits
 from sequencer.operations.answers import Scene, hear
+from sequencer.operations.lacking import why_unwritten
 from sequencer.operations.phrases import made_ready
 from sequencer.workspace.calendars import calendar_for
 from sequencer.workspace.config import Mailbox
 from sequencer.workspace.rehearsals import Answer
 from sequencer.workspace.simulate import Assumptions, Row, Said, ScriptedReply, simulate
-from sequencer.workspace.templates import THEY_SAID, BrokenTemplate, Rendered, Unfilled, render, variables_for
+from sequencer.workspace.templates import THEY_SAID, Rendered, render, variables_for
 from sequencer.workspace.workspace import Workspace
 
 SAMPLE_WORDS: Final = "Sounds good, but what would it cost?"
@@ -144,13 +145,8 @@ def play(
 
 def written(workspace: Workspace, person: Person, template: str, said: str) -> Rendered | str:
     """A mail to somebody whose latest words are these, or why it cannot be written."""
-    match render(workspace.templates, template, variables_of(workspace, person, said)):
-        case Rendered() as rendered:
-            return rendered
-        case Unfilled() as unfilled:
-            return f"the template {unfilled.template} needs {_listed(unfilled.variables)}"
-        case BrokenTemplate() as broken:
-            return f"the template {broken.template} cannot be rendered: {broken.message}"
+    result = render(workspace.templates, template, variables_of(workspace, person, said))
+    return result if isinstance(result, Rendered) else why_unwritten(result)
 
 
 def _said_before(row: int, person: Person, arrived: Sequence[Arrived]) -> str:
@@ -205,7 +201,3 @@ def subjects_of(plan: Plan, rows: Sequence[Row], written: Sequence[Rendered]) ->
 def _continues(plan: Plan, step: str) -> bool:
     email = dict(emails_of(plan)).get(step)
     return email is not None and email.thread == "reply"
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"

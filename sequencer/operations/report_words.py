@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sequencer.core.estimates import Quartiles, Share, Verdict, share
 from sequencer.core.model import BACK_OFF
+from sequencer.operations.counting import counted, headcount, listed
 from sequencer.operations.report import FRESH, PassedOver, Reason, Report, Section, Slot
 from sequencer.operations.report_cycle import ENOUGH_WON, Fit
 from sequencer.operations.report_leaks import Leak, LeftBehind, Why
@@ -47,18 +48,13 @@ def entered(section: Section, zone: str) -> str:
     first, last = (day(at.astimezone(ZoneInfo(zone)).date()) for at in (section.first, section.last))
     when = f"on {first}" if first == last else f"{first} to {last}"
     if section.contacts < section.people:
-        return f"{section.people:,} enrollments of {people(section.contacts)}, {when}"
-    return f"{people(section.people)} entered, {when}"
+        return f"{section.people:,} enrollments of {headcount(section.contacts)}, {when}"
+    return f"{headcount(section.people)} entered, {when}"
 
 
 def day(of: date) -> str:
     """`3 Nov 2026`."""
     return f"{of.day} {of:%b %Y}"
-
-
-def people(number: int) -> str:
-    """`1 person`, `1,200 people`."""
-    return "1 person" if number == 1 else f"{number:,} people"
 
 
 def percent(rate: float) -> str:
@@ -81,14 +77,10 @@ def verdict(of: Verdict, one: Share) -> str:
 def length(days: float) -> str:
     """A length of time for people: `40 minutes`, `5 hours`, `12 days`."""
     if days < 1 / 24:
-        return _counted(round(days * 1440), "minute")
+        return counted(round(days * 1440), "minute")
     if days < 2:
-        return _counted(round(days * 24), "hour")
-    return _counted(round(days), "day")
-
-
-def _counted(number: int, unit: str) -> str:
-    return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
+        return counted(round(days * 24), "hour")
+    return counted(round(days), "day")
 
 
 def reason(leak: Leak | LeftBehind, words: str = "") -> str:
@@ -103,11 +95,11 @@ def answer_words(section: Section) -> list[str]:
     times, touched = section.answers, section.curve.people
     if times is None:
         return ["Nobody has answered yet."] if touched else ["Nobody has been written to yet."]
-    words = [f"{people(times.count)} of {touched:,} answered. {_half(times, 'of those')}"]
+    words = [f"{headcount(times.count)} of {touched:,} answered. {_half(times, 'of those')}"]
     points = [(days, section.curve.at(days)) for days in (3, 7, 14, 30, 60)]
     reached = [(days, one) for days, one in points if one is not None]
     if reached and times.count >= ENOUGH_WON:
-        told = [f"{percent(one.share)} within {_counted(days, 'day')}" for days, one in reached]
+        told = [f"{percent(one.share)} within {counted(days, 'day')}" for days, one in reached]
         words.append(
             f"Of everybody, those counted in who still have time: {', '.join(told)} "
             f"({percent(reached[-1][1].low)} to {percent(reached[-1][1].high)})."
@@ -132,7 +124,7 @@ def won_words(section: Section) -> list[str]:
     if section.won is None:
         words = ["Nobody is known to be won yet: `sequencer close --won EMAIL` tells so."]
     else:
-        words = [f"{people(section.won.count)} won. {_half(section.won, 'of them')}"]
+        words = [f"{headcount(section.won.count)} won. {_half(section.won, 'of them')}"]
     return [*words, *cycle_words(section)]
 
 
@@ -184,17 +176,13 @@ def slot_words(slots: Sequence[Slot], names: Sequence[str]) -> str:
     more = [names[one.slot] for one in slots if one.verdict is Verdict.MORE]
     less = [names[one.slot] for one in slots if one.verdict is Verdict.LESS]
     parts = [
-        f"{_listed(group)} earned {word} than the others" for group, word in ((more, "more"), (less, "less")) if group
+        f"{listed(group)} earned {word} than the others" for group, word in ((more, "more"), (less, "less")) if group
     ]
     if parts:
         return f"{'; '.join(parts)}."
     if all(one.verdict in (Verdict.UNKNOWN, Verdict.ALONE) for one in slots):
         return f"{TOO_LITTLE.capitalize()} to say which is best."
     return "No clear difference between them."
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def behind_words(section: Section) -> str:
@@ -204,9 +192,9 @@ def behind_words(section: Section) -> str:
     if not still:
         return "Nobody is on the way any more."
     if not waiting:
-        return f"{people(still)} on the way, and all of them have a next touch."
+        return f"{headcount(still)} on the way, and all of them have a next touch."
     have = "has" if waiting == 1 else "have"
-    return f"{people(still)} on the way: {section.going_on:,} with a next touch, {waiting:,} {have} none."
+    return f"{headcount(still)} on the way: {section.going_on:,} with a next touch, {waiting:,} {have} none."
 
 
 def fresh_words(section: Section) -> str:

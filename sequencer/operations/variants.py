@@ -32,6 +32,7 @@ from sequencer.core.variants import (
     shares_of,
     too_little,
 )
+from sequencer.operations.counting import headcount
 from sequencer.operations.live import Live
 from sequencer.store import trials
 from sequencer.store.trials import Tally
@@ -158,7 +159,7 @@ def dealt(plan: Plan, enrollment: Enrollment, step: str, present: Splits) -> Dea
 def _little_words(present: Sequence[VariantFigures]) -> str:
     people, good, bad = (sum(values) for values in zip(*((v.people, v.good, v.bad) for v in present), strict=True))
     both = "both are" if len(present) == 2 else f"all {len(present)} are"
-    known = f"{_people(people)} had time to answer, {good} interested" if people else "nobody has had time to answer"
+    known = f"{headcount(people)} had time to answer, {good} interested" if people else "nobody has had time to answer"
     if bad:
         known += f", {bad} unsubscribed or complained"
     waits = f"each has reached {ENOUGH_PEOPLE} people, and {ENOUGH_ANSWERS} in all are interested or unsubscribed"
@@ -195,10 +196,6 @@ def _sure(leader: VariantFigures) -> str:
     return "more than 99% sure" if leader.best > 0.99 else f"{leader.best:.0%} sure"
 
 
-def _people(count: int) -> str:
-    return "1 person" if count == 1 else f"{count:,} people"
-
-
 # For whoever sends --------------------------------------------------------------------------------
 
 
@@ -219,6 +216,11 @@ async def keep_splits(live: Live, now: datetime) -> None:
         }
         live.splits = await _look_up(live, adapting, now) if adapting else {}
         live.split_for, live.split_at = workspace, now
+
+
+def leave_splits(live: Live, now: datetime) -> None:
+    """Go on with the splits there are, for as long as new ones would be kept."""
+    live.split_for, live.split_at = live.workspace, now
 
 
 def _recent(live: Live, now: datetime) -> bool:

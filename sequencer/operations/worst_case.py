@@ -19,6 +19,7 @@ from typing import Final, Literal
 from sequencer.core.lines import emails_of
 from sequencer.core.model import Contact, Fields, FieldValue
 from sequencer.core.model import Sequence as Plan
+from sequencer.operations.counting import listed
 from sequencer.operations.foresight import Letter, letters, made_up
 from sequencer.operations.previews import NOBODYS_KEY
 from sequencer.operations.record import Refusal
@@ -289,15 +290,11 @@ def _of_values(texts: Mapping[str, str], text: str) -> Iterator[Finding]:
     shouted = [name for name, value in there.items() if value.isascii() and value.isupper() and len(value) > 3]
     signs = [name for name, value in there.items() if re.search(r"[<>{}*\[]", value)]
     if broken:
-        yield Finding("look", f"line breaks in {_listed(broken)} are line breaks in the letter")
+        yield Finding("look", f"line breaks in {listed(broken)} are line breaks in the letter")
     if shouted:
-        yield Finding("look", f"{_listed([f'“{_short(there[name])}”' for name in shouted])}: shouted, as in the list")
+        yield Finding("look", f"{listed([f'“{_short(there[name])}”' for name in shouted])}: shouted, as in the list")
     if signs:
-        yield Finding("note", f"{_listed(signs)}: printed as typed, signs and all; nothing of it is obeyed")
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"
+        yield Finding("note", f"{listed(signs)}: printed as typed, signs and all; nothing of it is obeyed")
 
 
 def _from_right(line: str) -> bool:

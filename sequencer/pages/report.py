@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sequencer.core.estimates import Share, Verdict
 from sequencer.operations import report_words as words
+from sequencer.operations.counting import headcount
 from sequencer.operations.history import moment
 from sequencer.operations.report import Report, Section, Slot
 from sequencer.operations.report_leaks import Leak
@@ -34,7 +35,7 @@ def report_page(report: Report, splits: Sequence[Split] = ()) -> str:
         overview=[_overview(one) for one in report.sections] if several else [],
         sections=[_section(one, report, splits, several=several) for one in shown],
         nobody="Nobody has entered it yet." if report.scope.sequence else "Nobody has entered a sequence yet.",
-        strangers=f"{words.people(never)} {were} imported and never enrolled." if never else "",
+        strangers=f"{headcount(never)} {were} imported and never enrolled." if never else "",
     )
 
 
