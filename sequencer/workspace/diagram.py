@@ -162,7 +162,7 @@ def _branch_nodes(sequence: Sequence) -> Iterator[Node]:
         if line != MAIN_LINE:
             yield Node(branch_id(line), "branch", line, f"branch {line}")
             yield from (_step_node(step, line) for step in steps)
-            if not steps or not _leaves(steps[-1]):
+            if _comes_back(sequence, line):
                 yield Node(return_id(line), "return", line, "back to where the plan stood")
 
 
@@ -225,34 +225,52 @@ def _ending(ending: Ending | None) -> str:
 # The ways -----------------------------------------------------------------------------------------
 
 
-def _leaves(step: Step) -> bool:
-    """Whether nobody goes on behind a step."""
-    return isinstance(step.do, MoveTo | Stop) and step.only_if is None
+def _leaves(sequence: Sequence, line: str, step: Step, inside: tuple[str, ...] = ()) -> bool:
+    """Whether nobody goes on behind a step of a line; `inside` are the branches that led here."""
+    if step.only_if is not None:
+        return False
+    match step.do:
+        case Email() | Task():
+            return False
+        case MoveTo() | Stop():
+            return True
+        case GoTo(target=name):
+            return name in (MAIN_LINE, line) or name not in sequence.lines or not _comes_back(sequence, name, inside)
+        case _:
+            assert_never(step.do)
 
 
-def _along(first: str, steps: tuple[Step, ...], last: str, label: str) -> Iterator[Edge]:
+def _comes_back(sequence: Sequence, branch: str, inside: tuple[str, ...] = ()) -> bool:
+    """Whether a branch ends, and its people go on where the plan stood."""
+    steps = sequence.lines[branch]
+    if branch in inside:
+        return False  # round and round
+    return not steps or not _leaves(sequence, branch, steps[-1], (*inside, branch))
+
+
+def _along(sequence: Sequence, line: str, first: str, last: str, label: str = "") -> Iterator[Edge]:
     """From box to box down a line; `last` is what stands below it, reached after `label`."""
     before: str | None = first
-    for step in steps:
+    for step in sequence.lines[line]:
         if before is not None:
             yield Edge(before, step.id, "next", step.when.text)
-        before = None if _leaves(step) else step.id
+        before = None if _leaves(sequence, line, step) else step.id
     if before is not None and last:
         yield Edge(before, last, "next", label)
 
 
 def _line_edges(sequence: Sequence) -> Iterator[Edge]:
     if sequence.back_off is None:
-        yield from _along(START, sequence.steps, END, "")
+        yield from _along(sequence, MAIN_LINE, START, END)
         return
-    yield from _along(START, sequence.steps, BACK_OFF, f"after {sequence.back_off.after.text}")
+    yield from _along(sequence, MAIN_LINE, START, BACK_OFF, f"after {sequence.back_off.after.text}")
     yield Edge(BACK_OFF, END, "end", "")
 
 
 def _branch_edges(sequence: Sequence) -> Iterator[Edge]:
-    for line, steps in sequence.lines.items():
+    for line in sequence.lines:
         if line != MAIN_LINE:
-            yield from _along(branch_id(line), steps, return_id(line), "")
+            yield from _along(sequence, line, branch_id(line), return_id(line))
 
 
 def _jumps(sequence: Sequence) -> Iterator[Edge]:

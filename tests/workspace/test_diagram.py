@@ -102,6 +102,29 @@ def test_a_step_that_jumps_and_one_that_leaves() -> None:
     assert drawn.node("away").details[0] == "move to keep"
 
 
+def test_nobody_goes_on_behind_a_step_that_always_turns_back() -> None:
+    """A jump up the line never comes back; a branch does, unless its own end leads elsewhere."""
+    loop = replace(email("loop", "9 days later"), do=GoTo("thanks"))
+    turn = replace(email("turn", "1 day later"), do=GoTo("price"))
+    lines = {
+        MAIN_LINE: (email("thanks", "1 day later"), turn, loop),
+        "price": (email("cost", "1 day later"), replace(turn, id="on", do=GoTo("terms"))),
+        "terms": (email("terms-mail", "1 day later"),),
+    }
+    drawn = diagram_of(replace(QUOTE, lines=lines, back_off=None, on_reply={}))
+    along = [(source, target) for source, target, _ in ways(drawn, "next")]
+    assert ("turn", "loop") in along
+    assert ("on", return_id("price")) in along
+    assert [source for source, target in along if target == END] == []
+
+    for last in (Stop("done"), GoTo("thanks"), GoTo("price")):
+        terms = (email("terms-mail", "1 day later"), replace(turn, id="last", do=last))
+        drawn = diagram_of(replace(QUOTE, lines={**lines, "terms": terms}, back_off=None, on_reply={}))
+        along = [(source, target) for source, target, _ in ways(drawn, "next")]
+        assert ("turn", "loop") not in along
+        assert not {return_id("price"), return_id("terms")} & {node.id for node in drawn.nodes}
+
+
 def test_people_stand_at_their_steps_and_nobody_is_not_shown() -> None:
     drawn = diagram_of(QUOTE, BUSY)
     assert drawn.node("thanks").people == People(9, 2, 1, 3)
