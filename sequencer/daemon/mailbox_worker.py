@@ -27,7 +27,7 @@ from sequencer.operations.outcomes import REFUSED_AGAIN, Trouble, trouble_of
 from sequencer.operations.queue import Queue, let_wait, look, whose_turn
 from sequencer.operations.restored import look_back
 from sequencer.operations.send import Office, Sent, send
-from sequencer.operations.variants import keep_splits
+from sequencer.operations.variants import keep_splits, leave_splits
 from sequencer.store import agenda
 from sequencer.workspace.config import Mailbox
 
@@ -329,7 +329,7 @@ async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -
     room = 1 if "smtp" in station.failures else TOGETHER
     turns = await whose_turn(live, queue, step.ready, room, now, more=step.more)
     if turns.going and station.lines is not None:
-        await keep_splits(live, now)
+        await _keep_splits(station, now)
         lost: list[ConnectionLost] = []
 
         async def fresh() -> bool:
@@ -349,6 +349,16 @@ async def _send(station: Station, mailbox: Mailbox, now: datetime, turn: Turn) -
         await let_wait(live, queue, turns.waiting, now)
     unfinished = step.more or turns.again or bool(turns.going) or bool(turns.waiting and queue.pace.count != 0)
     turn.again = unfinished and not station.troubles
+
+
+async def _keep_splits(station: Station, now: datetime) -> None:
+    """Who gets which variant is worth knowing, but nobody's mail waits for it."""
+    try:
+        await keep_splits(station.live, now)
+    except Exception as error:
+        leave_splits(station.live, now)
+        what = f"how the variants do could not be read, so they are split as before: {type(error).__name__}: {error}"
+        station.tell(Note("warning", station.name, what, "splits_kept"))
 
 
 def _patience(station: Station) -> Callable[[], Awaitable[bool]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -141,7 +142,8 @@ async def _follow_release(daemon: Household, loaded: Loaded) -> None:
         release = await releases.latest(conn)
         if release is None:
             return
-        approved = await workspace_of(conn, release, daemon.folder, running.config, running.settings)
+        config = replace(running.config, apply="manual")  # it may have been switched on since the start
+        approved = await workspace_of(conn, release, daemon.folder, config, running.settings)
     if isinstance(approved, str):
         why = f"{approved}, as it was approved, cannot be read by this version of the program"
         daemon.tell(Note("error", "", why, "reload_failed"))

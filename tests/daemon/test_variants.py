@@ -6,6 +6,9 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import OperationalError
+
 from tests.daemon.house import House, answer_to, furnish
 from tests.pymap_server import PymapServer
 from tests.smtp_peer import SmtpPeer
@@ -48,6 +51,25 @@ async def test_what_earns_interest_is_sent_more_often(database_url: str, tmp_pat
             await house.ear.happens("sent", FIRST + NEXT)
         after = Counter(had(house, people("next", NEXT)).values())
         assert after["article"] >= 30, after  # nineteen in twenty: fewer come once in ten thousand times
+
+
+async def test_figures_that_cannot_be_read_hold_nobody(database_url: str, tmp_path: Path) -> None:
+    def lost(_conn: Connection, _cursor: object, words: str, *_rest: object) -> None:
+        if "AS fresh" in words:
+            raise OperationalError(words, {}, Exception("it takes too long"))
+
+    async with PymapServer({"mark": "pw"}) as imap, SmtpPeer(logins={"mark": "pw"}) as smtp:
+        furnish(tmp_path, smtp=smtp.port, imap=imap.port, user="mark", database=f'"{database_url}"', quote=TRIAL)
+        house = House(tmp_path, smtp)
+        await house.enroll(*people("first", 12))
+        event.listen(Engine, "before_cursor_execute", lost)
+        try:
+            async with house.running():
+                await house.ear.happens("sent", 12)
+                await house.ear.notes_that("they are split as before")
+        finally:
+            event.remove(Engine, "before_cursor_execute", lost)
+        assert set(had(house, people("first", 12)).values()) == set(SUBJECTS)
 
 
 def had(house: House, emails: list[str]) -> dict[str, str]:
