@@ -1,6 +1,6 @@
 """Opening a workspace for one command: the database brought up to date, the files loaded, nothing put in force.
 
-The daemon puts a workspace in force (`adopt.put_in_force`); a command only looks and records what somebody decided.
+The daemon puts a workspace in force (`adopt.start`); a command only looks and records what somebody decided.
 While a sequence or a template has a mistake, the daemon goes on with what it has, and so do the commands: nobody shall
 have to wait with `stop` or `suppress` until somebody else has mended a file.
 """
