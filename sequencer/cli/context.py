@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
@@ -110,7 +110,7 @@ def refuse_workspace(folder: Path, unusable: Unusable) -> NoReturn:
         where = "this folder" if folder == Path() else str(folder)
         problem_found(
             f"There is no config.yaml in {where}.\n"
-            "Go to your workspace, name it with `sequencer -C DIR …`, or make one with `sequencer init DIR`."
+            "Go to your workspace with `cd`, name it with `sequencer -C DIR …`, or make one with `sequencer init DIR`."
         )
     errors = [problem for problem in unusable.problems if problem.severity == "error"]
     for line in problem_lines(folder, errors):
@@ -134,6 +134,21 @@ def problem_lines(folder: Path, problems: Iterable[Problem]) -> list[str]:
         if problem.hint:
             lines.append(f"    {problem.hint}")
     return lines
+
+
+def sequence_called(text: str) -> str:
+    """The name of a sequence; also out of its file, which a shell completes: `plan` for `sequences/plan.yaml`."""
+    return PurePath(text).name.removesuffix(".yaml").removesuffix(".yml")
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write what a command makes; line breaks stay as they are. Ends with code 1 when that fails."""
+    try:
+        path.write_text(text, "utf-8", errors="replace", newline="")
+    except OSError as error:
+        why = error.strerror or "unknown reason"
+        folder = path.parent
+        problem_found(f"{path} cannot be written: {why if folder.is_dir() else f'there is no folder {folder}'}")
 
 
 def print_json(value: Any) -> None:

@@ -46,6 +46,8 @@ def simulate_crowd(ctx: typer.Context, asked: Asked, sets: list[str] | None, *, 
     from sequencer.operations import crowds
     from sequencer.operations.record import Refusal
 
+    if asked.csv is not None and not asked.csv.exists():
+        wrong_use(f"there is no file {asked.csv}")
     workspace = load_workspace(ctx)
     plan = plan_of(workspace, asked.sequence)
     wanted = crowds.Wanted(
@@ -68,6 +70,8 @@ def simulate_crowd(ctx: typer.Context, asked: Asked, sets: list[str] | None, *, 
         case _:
             _unreadable(crowd)
     until = _instant(workspace, asked.until)
+    if until is not None and until < wanted.start:
+        wrong_use(f"--until {asked.until} is before they enter: name a later day, or an earlier --start")
     with progress("playing", SLOW) as show:
         total = len(crowd.people)
         tell = (lambda done: show(done, total)) if show is not None else (lambda _: None)

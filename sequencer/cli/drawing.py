@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sequencer.cli.context import Json, load_workspace, print_json, problem_found, wrong_use
+from sequencer.cli.context import Json, load_workspace, print_json, write_file, wrong_use
 from sequencer.cli.subjects import Name, plan_of
 from sequencer.cli.text import say
 
@@ -57,7 +57,7 @@ def diagram(
     if out is None:
         typer.echo(text, nl=False)
         return
-    _write(out, text)
+    write_file(out, text)
     say(f"{out}: {plan.name}, with where its people are now" if standing else f"{out}: {plan.name}, without people")
 
 
@@ -81,10 +81,3 @@ def _text(drawn: Diagram, form: str, out: Path | None) -> str:
 
     fenced = out is not None and out.suffix.lower() == ".md"
     return f"```mermaid\n{mermaid(drawn)}```\n" if fenced else mermaid(drawn)
-
-
-def _write(out: Path, text: str) -> None:
-    try:
-        out.write_text(text, "utf-8")
-    except OSError as error:
-        problem_found(f"{out} cannot be written: {error.strerror or 'unknown reason'}")

@@ -22,6 +22,7 @@ from sequencer.cli.context import (
     with_live,
     wrong_use,
 )
+from sequencer.cli.subjects import plan_of
 from sequencer.cli.text import columns, instant, paragraph, person, say
 
 if TYPE_CHECKING:
@@ -410,10 +411,7 @@ def read(
         wrong_use(f"“{today}” is no date: write it as in 2026-12-01")
     labels = {}
     if sequence:
-        plan = load_workspace(ctx).sequences.get(sequence)
-        if plan is None:
-            wrong_use(f"there is no sequence “{sequence}” in sequences/")
-        labels = dict(plan.labels)
+        labels = dict(plan_of(load_workspace(ctx), sequence).labels)
     phrases = _own_phrases(ctx)
     failed = False
     for file in files:

@@ -119,7 +119,8 @@ def _mailbox_summary(mailbox: MailboxLoad) -> Iterator[str]:
     peak = mailbox.peak
     assert peak is not None
     people = "1 person" if mailbox.people == 1 else f"{mailbox.people:,} people"
-    yield f"{mailbox.mails:,} mails to {people}; most on {' '.join(_day(peak.day).split())}: {peak.sent:,}"
+    mails = "1 mail" if mailbox.mails == 1 else f"{mailbox.mails:,} mails"
+    yield f"{mails} to {people}; most on {' '.join(_day(peak.day).split())}: {peak.sent:,}"
     if mailbox.longest_wait <= timedelta(0):
         yield "no mail waits for the limits"
         return

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from sequencer.cli.context import Json, print_json, with_live, wrong_use
+from sequencer.cli.context import Json, print_json, sequence_called, with_live, wrong_use
 from sequencer.cli.text import columns, counted, harmless, instant, paragraph, say
 
 if TYPE_CHECKING:
@@ -62,9 +62,11 @@ def _look(
     from sequencer.operations.record import Refusal
 
     async def look(live: Live, _: datetime) -> tuple[Past | Refusal, list[Sent] | Refusal, str]:
-        plain = name.removesuffix(".md" if template else ".yaml")
+        plain = name.removesuffix(".md") if template else sequence_called(name)
         async with live.database.read() as conn:
             past = await past_of(conn, "template" if template else "sequence", plain)
+            if isinstance(past, Refusal) and not template and plain in live.workspace.sequences:
+                past = Refusal(f"{plain} was never in force yet: `sequencer run` puts the files in force")
             found = await sent_in(conn, live, past, contact) if sent and isinstance(past, Past) else []
         return past, found, live.workspace.config.contacts.timezone
 

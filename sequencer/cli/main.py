@@ -30,10 +30,12 @@ from sequencer.cli import (
     testing,
 )
 from sequencer.cli.context import DEBUG, Setting
+from sequencer.cli.plain import PlainGroup, make_plain
 from sequencer.cli.text import say
 
 app = typer.Typer(
     help="Follow up with prospects, politely and without fail. Start with: sequencer init my-workspace",
+    cls=PlainGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -56,6 +58,7 @@ for part in (
     owning,
 ):
     part.add_to(app)
+make_plain(app)
 
 
 def _show_version(wanted: bool) -> None:

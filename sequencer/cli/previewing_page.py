@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import typer
 
-from sequencer.cli.context import load_workspace, now, problem_found
+from sequencer.cli.context import load_workspace, now, problem_found, write_file
 from sequencer.cli.previewing import Whom, known_step, open_file
 from sequencer.cli.progress import progress
 from sequencer.cli.subjects import fields_set, plan_of, subject_of
@@ -116,8 +116,5 @@ def _write(text: str, name: str, html: Path | None) -> Path:
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
         return Path(path)
-    try:
-        html.write_text(text, "utf-8", errors="replace")
-    except OSError as error:
-        problem_found(f"{html} cannot be written: {error.strerror or 'unknown reason'}")
+    write_file(html, text)
     return html

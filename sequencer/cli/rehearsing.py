@@ -100,6 +100,8 @@ def _one(
             wrong_use(parsed.reason)
     scripted = [each for each in replies if not isinstance(each, Refusal)]
     assert isinstance(begins, datetime)
+    if isinstance(ends, datetime) and ends < begins:
+        wrong_use(f"--until {until} is before they enter: name a later day, or an earlier --start")
     last = ends if isinstance(ends, datetime) else None
     seen = foresight.time_line(workspace, plan, subject, begins, scripted, last)
     if as_json:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from sequencer.cli.context import Json, print_json, problem_found, with_live, wrong_use
+from sequencer.cli.context import Json, print_json, sequence_called, with_live, write_file, wrong_use
 from sequencer.cli.progress import progress
 from sequencer.cli.text import columns, instant, paragraph, say
 
@@ -114,6 +114,7 @@ async def _scope(live: Live, sequence: str, mailbox: str, since: str, until: str
     from sequencer.store.report import Scope
     from sequencer.workspace.source import did_you_mean
 
+    sequence = sequence_called(sequence)
     async with live.database.read() as conn:
         sequences, mailboxes = await rows.known_names(conn)
     for what, name, names in (
@@ -163,10 +164,7 @@ def _write(file: Path, text: str) -> None:
     if str(file) == "-":
         typer.echo(text, nl=False)
         return
-    try:
-        file.write_text(text, "utf-8", newline="")
-    except OSError as error:
-        problem_found(f"cannot write {file}: {error.strerror}")
+    write_file(file, text)
     say(f"{file} is written.", err=True)
 
 

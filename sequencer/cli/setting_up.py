@@ -99,9 +99,7 @@ def check(
 
 def _format_of(form: str, *, as_json: bool) -> str:
     if form not in ("", *FORMATS):
-        from sequencer.workspace.source import did_you_mean
-
-        wrong_use(f"--format is one of {', '.join(FORMATS)}: {did_you_mean(form, FORMATS)}")
+        wrong_use(f"--format is one of {', '.join(FORMATS)}, not “{form}”")
     if as_json and form not in ("", "json"):
         wrong_use(f"--json and --format {form} exclude one another")
     return "json" if as_json else form or "text"

@@ -7,7 +7,7 @@ import tempfile
 import webbrowser
 from pathlib import Path
 
-from sequencer.cli.context import problem_found
+from sequencer.cli.context import problem_found, write_file
 from sequencer.cli.text import say
 
 
@@ -16,14 +16,14 @@ def give_page(text: str, file: Path | None, *, name: str, show: bool) -> None:
 
     Ends with code 1 when the file cannot be written. Where there is no browser, it says which file to open.
     """
-    try:
-        if file is None:
+    if file is None:
+        try:
             handle, made = tempfile.mkstemp(prefix=f"{name}-", suffix=".html")
             os.close(handle)
-            file = Path(made)
-        file.write_text(text, "utf-8")
-    except OSError as error:
-        problem_found(f"cannot write {file or 'a temporary file'}: {error.strerror}")
+        except OSError as error:
+            problem_found(f"a temporary file cannot be written: {error.strerror}")
+        file = Path(made)
+    write_file(file, text)
     if not show:
         say(f"{file} is written.", err=True)
     elif not webbrowser.open(file.resolve().as_uri()):

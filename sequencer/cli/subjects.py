@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sequencer.cli.context import load_workspace, now, problem_found, with_live, wrong_use
+from sequencer.cli.context import load_workspace, now, problem_found, sequence_called, with_live, wrong_use
 
 if TYPE_CHECKING:
     from sequencer.core.model import Fields
@@ -56,7 +56,7 @@ def subject_of(
 def plan_of(workspace: Workspace, name: str) -> Plan:
     from sequencer.workspace.source import did_you_mean
 
-    plan = workspace.sequences.get(name.removesuffix(".yaml"))
+    plan = workspace.sequences.get(sequence_called(name))
     if plan is None:
         wrong_use(f"there is no sequence “{name}” in sequences/; {did_you_mean(name, workspace.sequences)}")
     return plan

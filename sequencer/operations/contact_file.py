@@ -75,6 +75,7 @@ def survey_file(path: Path, defaults: ContactDefaults) -> Survey | Unreadable:
         f"dates such as 03/04/2026 in the column {name} were read with the {order}; write 2026-03-04 to be sure"
         for name in finder.guessed()
     ]
+    notes += [] if rows else ["nobody stands in this file: it has nothing below its first line"]
     return Survey(sheet, finder.columns(), rows, notes)
 
 
@@ -99,7 +100,7 @@ def _read(path: Path) -> bytes | Unreadable:
             return Unreadable(path.name, f"the file is larger than {MAX_BYTES >> 20} MB", "split it")
         return path.read_bytes()
     except FileNotFoundError:
-        return Unreadable(path.name, "there is no such file", f"looked for {path}")
+        return Unreadable(path.name, "there is no such file", "")
     except OSError as error:
         return Unreadable(path.name, f"the file cannot be read: {error.strerror or 'unknown reason'}", "")
 
@@ -111,5 +112,5 @@ def _no_column(path: Path, sheet: Sheet, columns: NoColumn) -> Unreadable:
     else:
         shown = ", ".join(cell.strip()[:30] for cell in sheet.head.cells[:8])
         reason = f"no column is called email (the first line has: {shown})"
-        hint = "name the column that holds the addresses email"
+        hint = "call the column that holds the addresses `email`"
     return Unreadable(path.name, reason, hint, sheet.head.line, 1)

@@ -86,7 +86,8 @@ def files_for(workspace: Workspace, wanted: Sequence[str]) -> list[Path] | Refus
     for name in wanted:
         path = Path(name)
         if sequence_named(path.name):
-            path = path if path.is_file() else workspace.folder / path
+            places = (path, workspace.folder / path, workspace.folder / "sequences" / path)
+            path = next((each for each in places if each.is_file()), path)
             if not path.is_file():
                 return Refusal(f"there is no file {name}")
             found.append(path)

@@ -64,9 +64,8 @@ def read_draft(folder: Path, environ: Mapping[str, str], *, secrets_required: bo
 
 def _no_config(folder: Path) -> Problem:
     message = "there is no config.yaml in this folder" if folder.is_dir() else "there is no such folder"
-    return Problem(
-        CONFIG_FILE, 0, 0, "error", "no-workspace", message, "`sequencer init` writes a workspace to start from"
-    )
+    hint = "go to the folder of your workspace with `cd`; `sequencer init DIR` makes one to start from"
+    return Problem(CONFIG_FILE, 0, 0, "error", "no-workspace", message, hint)
 
 
 def _read_sequences(folder: Path) -> tuple[dict[str, SequenceDraft], frozenset[str], list[Problem]]:
@@ -91,7 +90,7 @@ def _read_sequences(folder: Path) -> tuple[dict[str, SequenceDraft], frozenset[s
             continue
         drafts[name], mistakes = read_sequence(name, text, file)
         problems += mistakes
-    if not paths:
+    if not paths and (folder.parent / CONFIG_FILE).exists():
         hint = "write sequences/NAME.yaml; docs/sequences.md shows how"
         problems.append(Problem("sequences", 0, 0, "warning", "no-sequences", "there are no sequences yet", hint))
     return drafts, frozenset(names), problems

@@ -42,7 +42,7 @@ def save(shop: Path, text: str) -> None:
 def test_a_workspace_that_never_ran_has_nothing_in_force(shop: Path) -> None:
     assert "Nothing was ever in force here" in run("plan")
     assert "Nothing was ever in force here" in run("history")
-    assert "no version of a sequence “quote” was ever in force" in run("history", "quote", code=2)
+    assert "quote was never in force yet: `sequencer run`" in run("history", "quote", code=2)
     assert data("plan", "--json")["in_force_since"] is None
 
 

@@ -93,7 +93,7 @@ def test_check_for_github(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_formats_of_check(shop: Path) -> None:
     assert data("check", "--format", "json") == data("check", "--json") == data("check", "--json", "--format", "json")
-    assert "did you mean `github`?" in run("check", "--format", "githb", code=2)
+    assert "--format is one of text, json, github, not “githb”" in run("check", "--format", "githb", code=2)
     assert "exclude one another" in run("check", "--json", "--format", "text", code=2)
 
 

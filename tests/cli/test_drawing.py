@@ -51,7 +51,7 @@ def test_json_has_the_boxes_the_ways_and_the_people(shop: Path) -> None:
         (("quot",), 2, "did you mean `quote`?"),
         (("quote", "--format", "png"), 2, "there is no format “png”: svg or mermaid"),
         (("quote", "--out", "quote.png"), 2, "call it .svg or .mmd"),
-        (("quote", "--out", "nowhere/quote.svg"), 1, "cannot be written: No such file or directory"),
+        (("quote", "--out", "nowhere/quote.svg"), 1, "cannot be written: there is no folder nowhere"),
     ],
 )
 def test_what_does_not_go(shop: Path, arguments: tuple[str, ...], code: int, words: str) -> None:

@@ -166,7 +166,7 @@ def test_open_writes_a_file_of_its_own_and_hands_it_to_the_browser(people: Path,
     [
         (("--html", "page.html", "--json"), 2, "leave out --raw and --json"),
         (("--html", "page.html", "--step", "thank"), 2, "did you mean `thanks`?"),
-        (("--html", "nowhere/page.html"), 1, "cannot be written: No such file or directory"),
+        (("--html", "nowhere/page.html"), 1, "cannot be written: there is no folder nowhere"),
         (("--html", "page.html", "--csv", "people.csv", "--contact", "x@example.com"), 1, "there is nobody in it"),
     ],
 )

@@ -123,8 +123,8 @@ def test_the_page_as_a_file(lives: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written(lives: Path) -> None:
-    assert "cannot write nowhere/report.csv: No such file" in run("report", "--csv", "nowhere/report.csv", code=1)
-    assert "cannot write nowhere/page.html: No such file" in run("report", "--html", "nowhere/page.html", code=1)
+    assert "cannot be written: there is no folder nowhere" in run("report", "--csv", "nowhere/report.csv", code=1)
+    assert "cannot be written: there is no folder nowhere" in run("report", "--html", "nowhere/page.html", code=1)
 
 
 def test_the_days_of_the_scope_are_the_workspaces(shop: Path) -> None:

@@ -98,7 +98,7 @@ def test_the_people_of_a_file(starter: Path) -> None:
     }
     (starter / "empty.csv").write_text("email\n")
     assert "nobody is in empty.csv" in run("simulate", "quote-follow-up", "--csv", "empty.csv", code=2)
-    assert "there is no such file" in run("simulate", "quote-follow-up", "--csv", "nowhere.csv", code=1)
+    assert "there is no file nowhere.csv" in run("simulate", "quote-follow-up", "--csv", "nowhere.csv", code=2)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_files_that_editors_leave_behind_are_no_sequences(tmp_path: Path) -> Non
 
 
 def test_a_folder_that_is_no_workspace(tmp_path: Path) -> None:
-    assert codes(problems_of(tmp_path)) == ["no-workspace", "no-sequences"]
+    assert codes(problems_of(tmp_path)) == ["no-workspace"]
     assert codes(problems_of(tmp_path / "nope")) == ["no-workspace"]
     assert "sequencer init" in problems_of(tmp_path)[0].hint
 
