@@ -109,8 +109,8 @@ async def timed(
     return [statistics.median(found) for found in taken]
 
 
-async def explain(database: Database) -> None:
-    """Print how the planner finds the rows of a tick."""
+async def explain(database: Database, ask: Callable[[AsyncConnection], Awaitable[object]]) -> None:
+    """Print how the planner finds the rows of what is asked."""
     asked: dict[str, Any] = {}
 
     def keep(_conn: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool) -> None:
@@ -120,7 +120,7 @@ async def explain(database: Database) -> None:
     engine = database.reader.sync_engine
     event.listen(engine, "before_cursor_execute", keep)
     async with database.read() as conn:
-        await tick(conn)
+        await ask(conn)
     event.remove(engine, "before_cursor_execute", keep)
     word = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN (COSTS OFF) "
     async with database.read() as conn:
@@ -151,7 +151,7 @@ async def measure(urls: Sequence[str], crowds: Sequence[int], plans: bool) -> bo
             flush=True,
         )
         if plans:
-            await explain(database)
+            await explain(database, tick)
         await database.close()
     ratio, sizes = ticks[-1] / ticks[0], f"{crowds[-1]:,} enrolled against {crowds[0]:,}, {name}"
     return tell(f"a tick, {sizes}", f"{ratio:.2f} × ({ticks[-1]:.2f} ms)", "≤ 2 ×", ratio <= 2)

@@ -29,9 +29,10 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from crowd import MAILBOX, NAMES, NOW, SERIES, crowded, new_databases
+from crowd import MAILBOX, NAMES, NOW, SERIES, crowded, explain, new_databases
 from fleet import postgresql
-from sqlalchemy import bindparam, event, text
+from sqlalchemy import bindparam, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 from verdict import tell
 
 from sequencer.core.variants import CERTAIN, Figures, deal, prospects
@@ -117,26 +118,11 @@ async def fill(database: Database, count: int) -> None:
 
 async def look(database: Database) -> dict[str, trials.Tally]:
     async with database.read() as conn:
-        return await trials.tally(conn, "quote/story", NOW)
+        return await tally(conn)
 
 
-async def explain(database: Database) -> None:
-    """Print how the planner finds the rows."""
-    asked: dict[str, Any] = {}
-
-    def keep(_conn: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool) -> None:
-        if statement.startswith("SELECT"):
-            asked[statement] = values
-
-    engine = database.reader.sync_engine
-    event.listen(engine, "before_cursor_execute", keep)
-    await look(database)
-    event.remove(engine, "before_cursor_execute", keep)
-    word = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN (COSTS OFF) "
-    async with database.read() as conn:
-        for statement, values in asked.items():
-            for row in (await conn.exec_driver_sql(word + statement, values)).all():
-                print(f"      {row[-1]}")
+async def tally(conn: AsyncConnection) -> dict[str, trials.Tally]:
+    return await trials.tally(conn, "quote/story", NOW)
 
 
 async def cost(url: str, enrolled: int, messages: int, plans: bool) -> bool:
@@ -150,7 +136,7 @@ async def cost(url: str, enrolled: int, messages: int, plans: bool) -> bool:
     name, middle = NAMES[database.dialect], statistics.median(taken)
     print(f"{name}: {found}")
     if plans:
-        await explain(database)
+        await explain(database, tally)
     await database.close()
     what = f"a look at a trial of {messages:,} messages among {enrolled:,} enrolled, {name}"
     return tell(what, f"{1000 * middle:.0f} ms", "≤ 1 s", middle <= 1)
