@@ -26,6 +26,7 @@ from sequencer.core.model import (
     Suppress,
     Task,
 )
+from sequencer.core.react import FINAL_KINDS
 
 Kind = Literal["start", "email", "task", "go_to", "move_to", "stop", "back_off", "branch", "return", "replies", "end"]
 Way = Literal["next", "go_to", "reply", "end"]
@@ -36,6 +37,8 @@ END: Final = ":end"
 """Ids of boxes that are no steps; no step id holds a colon."""
 
 SPLIT: Final = " or "
+
+UNSUBSCRIBE: Final = "unsubscribe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,14 +294,15 @@ def _target(sequence: Sequence, name: str) -> str:
 
 
 def _answers(sequence: Sequence) -> tuple[Answer, ...]:
-    """What the file says about answers, kinds with the same effect together; the default last."""
+    """What follows each answer, kinds with the same effect together; the default last. Who wants no more mail gets
+    none, whatever the file says."""
     together: dict[tuple[str, str], list[str]] = {}
-    for kind, reaction in sequence.on_reply.items():
+    for kind, reaction in {**sequence.on_reply, UNSUBSCRIBE: FINAL_KINDS[UNSUBSCRIBE]}.items():
         if kind != "any":
             together.setdefault(_effect(sequence, reaction), []).append(kind)
     found = [Answer(tuple(kinds), effect, target) for (effect, target), kinds in together.items()]
     effect, target = _effect(sequence, sequence.on_reply.get("any", Pause()))
-    return (*found, Answer(("any other answer" if found else "any answer",), effect, target))
+    return (*found, Answer(("any other answer",), effect, target))
 
 
 def _effect(sequence: Sequence, reaction: Reaction) -> tuple[str, str]:

@@ -73,6 +73,7 @@ def test_a_branch_begins_where_answers_lead_and_ends_where_the_plan_stood() -> N
         "not now: silence until the day they name, else for 60 days, then last",
         "not interested: move to keep-in-touch",
         "cost: go to price",
+        "unsubscribe: stop, and never write again",
         "any other answer: pause, and the rep is told",
     )
 
@@ -81,7 +82,10 @@ def test_without_a_back_off_the_steps_lead_to_the_end() -> None:
     drawn = diagram_of(replace(QUOTE, back_off=None, finally_=None, on_reply={}))
     assert ways(drawn, "next")[4] == ("last", END, "")
     assert drawn.node(END).details == ("finished",)
-    assert drawn.node(REPLIES).details == ("any answer: pause, and the rep is told",)
+    assert drawn.node(REPLIES).details == (
+        "unsubscribe: stop, and never write again",
+        "any other answer: pause, and the rep is told",
+    )
 
 
 def test_two_ways_to_end_are_both_told() -> None:
