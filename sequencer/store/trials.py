@@ -118,25 +118,13 @@ _alias: Final = (
     .correlate(tables.messages, _before_it)
 )
 _answered: Final = and_(_m.in_reply_to != "", or_(_b.message_id == _m.in_reply_to, _alias))
-_theirs: Final = (
-    select(_b.id)
-    .where(_b.enrollment_id == _m.enrollment_id, _ours)
-    .order_by(_b.started_at.desc(), _b.id.desc())
-    .limit(1)
-    .correlate(tables.messages)
-)
+_newest: Final = select(_b.id).where(_ours).order_by(_b.started_at.desc(), _b.id.desc()).limit(1)
+_theirs: Final = _newest.where(_b.enrollment_id == _m.enrollment_id).correlate(tables.messages)
 _cause: Final = func.coalesce(  # two looks: SQLite lets no ORDER BY of a scalar subquery see the query around it
     _theirs.where(_answered).scalar_subquery(),
     _theirs.where(_b.started_at <= _m.received_at).scalar_subquery(),
 )
-_last: Final = (
-    select(_b.id)
-    .where(_b.enrollment_id == _n.id, _ours)
-    .order_by(_b.started_at.desc(), _b.id.desc())
-    .limit(1)
-    .correlate(tables.enrollments)
-    .scalar_subquery()
-)
+_last: Final = _newest.where(_b.enrollment_id == _n.id).correlate(tables.enrollments).scalar_subquery()
 _telling: Final[ColumnElement[bool]] = literal_column(f"messages.{tables.TELLING}")
 _said_so: Final = exists().where(_m.enrollment_id == _n.id, _telling, _m.kind.in_(GOOD)).correlate(tables.enrollments)
 _SAID: Final = union_all(
