@@ -72,6 +72,12 @@ def explain(error: yaml.YAMLError, text: str) -> tuple[int, int, str, str]:
         if part in problem:
             if part in _OPENED_EARLIER:
                 mark = error.context_mark or mark
+            if _behind_quote(text, mark):
+                return (
+                    *_place(mark),
+                    "text goes on behind a closing quote",
+                    "take the outer quotes away, or put the whole text in the other kind of them: '…\"…\"…'",
+                )
             if _braces(text, mark):
                 return (
                     *_place(mark),
@@ -87,6 +93,13 @@ def _braces(text: str, mark: yaml.Mark | None) -> bool:
     lines = text.split("\n")
     line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
     return re.search(r"[:-] \{\{", line) is not None
+
+
+def _behind_quote(text: str, mark: yaml.Mark | None) -> bool:
+    """Whether the place is right behind a quote that closed: a text in quotes holds the same kind of quotes."""
+    lines = text.split("\n")
+    before = lines[mark.line][: mark.column].rstrip() if mark is not None and mark.line < len(lines) else ""
+    return re.search(r"""(^|[:,\[{-] )\s*("[^"]*"|'[^']*')$""", before) is not None
 
 
 def _place(mark: yaml.Mark | None) -> tuple[int, int]:

@@ -62,6 +62,8 @@ def test_the_first_line_of_front_matter_can_be_given() -> None:
         ("subject: Re: hello\n", (1, 12), "colon"),
         ("a: b\n c: d\n", (2, 3), "colon"),
         ("a: 'open\nb: c\n", (1, 4), "never closed"),
+        ('a: "they got "this" once"\nb: c\n', (1, 15), "text goes on behind a closing quote"),
+        ("a: 'don't'\n", (1, 9), "text goes on behind a closing quote"),
         ("a: [1, 2\nb: c\n", (1, 4), "[ is not closed"),
         ("a: {x: 1\nb: 2\n", (1, 4), "{ is not closed"),
         ("a: *x\n", (1, 4), "quotes"),
