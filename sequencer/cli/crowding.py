@@ -12,7 +12,8 @@ import typer
 from sequencer.cli.context import load_workspace, now, print_json, problem_found, wrong_use
 from sequencer.cli.progress import progress
 from sequencer.cli.subjects import fields_set, plan_of
-from sequencer.cli.text import counted, instant, say
+from sequencer.cli.text import instant, say
+from sequencer.operations.counting import counted, headcount
 
 if TYPE_CHECKING:
     from sequencer.operations.contact_file import Unreadable
@@ -88,7 +89,7 @@ def _print(outlook: Outlook, asked: Asked, wanted: Wanted) -> None:
     crowd = outlook.crowd
     _print_file(crowd, asked.csv)
     number = len(crowd.people)
-    people = "1 person" if number == 1 else f"{number:,} people"
+    people = headcount(number)
     who = f"{people} of {asked.csv.name}" if asked.csv is not None else f"{people}, invented"
     enter = f"{asked.per_day} of them enter every working day from" if asked.per_day is not None else "they enter on"
     answer = f"{outlook.load.answered:,} answer" if wanted.answers else "nobody answers"

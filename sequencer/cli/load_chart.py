@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
-from sequencer.cli.text import columns, paragraph, say
+from sequencer.cli.text import WIDEST, columns, paragraph, say
+from sequencer.operations.counting import counted, headcount
 
 if TYPE_CHECKING:
     from sequencer.core.pace import Limits
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from sequencer.workspace.crowd_load import Load, MailboxLoad
 
 WIDTH: Final = 40
+NARROWEST: Final = 8
 MOST_LINES: Final = 60
 """A chart of more days than this is drawn by weeks."""
 
@@ -70,17 +73,19 @@ def limits_in_words(limits: Limits) -> str:
 
 
 def chart(bars: Sequence[Bar]) -> Iterator[str]:
-    """Labels, bars and words, aligned. The longest bar, or the highest limit, fills the width."""
+    """Labels, bars and words, aligned. The longest bar, or the highest limit, fills the width, or a narrow terminal."""
+    beside = max((len(bar.label) for bar in bars), default=0) + max((len(bar.words) for bar in bars), default=0)
+    width = min(WIDTH, max(NARROWEST, shutil.get_terminal_size((WIDEST, 24)).columns - beside - 6))
     most = max((max(bar.value, bar.limit or 0) for bar in bars), default=0)
-    return iter(columns([(bar.label, _drawn(bar, most), bar.words) for bar in bars]))
+    return iter(columns([(bar.label, _drawn(bar, most, width), bar.words) for bar in bars]))
 
 
-def _drawn(bar: Bar, most: int) -> str:
-    eighths = round(bar.value / most * WIDTH * 8) if most else 0
+def _drawn(bar: Bar, most: int, width: int) -> str:
+    eighths = round(bar.value / most * width * 8) if most else 0
     if bar.value and not eighths:
         eighths = 1
     drawn = FULL * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
-    room = round((bar.limit or 0) / most * WIDTH) if most else 0
+    room = round((bar.limit or 0) / most * width) if most else 0
     return drawn + ROOM * max(0, room - len(drawn))
 
 
@@ -118,9 +123,8 @@ def _mailbox_summary(mailbox: MailboxLoad) -> Iterator[str]:
 
     peak = mailbox.peak
     assert peak is not None
-    people = "1 person" if mailbox.people == 1 else f"{mailbox.people:,} people"
-    mails = "1 mail" if mailbox.mails == 1 else f"{mailbox.mails:,} mails"
-    yield f"{mails} to {people}; most on {' '.join(_day(peak.day).split())}: {peak.sent:,}"
+    most = f"most on {' '.join(_day(peak.day).split())}: {peak.sent:,}"
+    yield f"{counted(mailbox.mails, 'mail')} to {headcount(mailbox.people)}; {most}"
     if mailbox.longest_wait <= timedelta(0):
         yield "no mail waits for the limits"
         return

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import typer
 
 from sequencer.cli.context import Json, print_json, sequence_called, with_live, wrong_use
-from sequencer.cli.text import columns, counted, harmless, instant, paragraph, say
+from sequencer.cli.text import columns, harmless, instant, paragraph, say
+from sequencer.operations.counting import counted, headcount
 
 if TYPE_CHECKING:
     from sequencer.operations.live import Live
@@ -112,7 +113,7 @@ def _show(past: Past, messages: list[Sent], zone: ZoneInfo, *, diff: bool, sent:
 def _people(number: int) -> str:
     if number == 0:
         return "nobody has gone by it yet"
-    return f"{counted(number, 'person').replace('persons', 'people')} went by it"
+    return f"{headcount(number)} went by it"
 
 
 def _when(each: Version, zone: ZoneInfo) -> str:

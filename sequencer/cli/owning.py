@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sequencer.cli.context import Json, load_workspace, now, print_json, problem_found, with_live, wrong_use
-from sequencer.cli.text import counted, say
+from sequencer.cli.text import say
+from sequencer.operations.counting import counted
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

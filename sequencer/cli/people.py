@@ -11,7 +11,8 @@ import typer
 from sequencer.cli.context import BY, Emails, Json, Reason, print_json, problem_found, with_live, wrong_use
 from sequencer.cli.progress import progress
 from sequencer.cli.subjects import Sets, fields_set
-from sequencer.cli.text import counted, say
+from sequencer.cli.text import say
+from sequencer.operations.counting import counted
 
 if TYPE_CHECKING:
     from sequencer.operations.contact_file import Refused

@@ -8,7 +8,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from sequencer.cli.text import columns, counted, instant, paragraph, person, say
+from sequencer.cli.text import columns, instant, paragraph, person, say
+from sequencer.operations.counting import counted, headcount
 
 if TYPE_CHECKING:
     from sequencer.operations.approval import Versions
@@ -122,7 +123,7 @@ def _together(found: Planned) -> Iterator[str]:
         if shown[f"{group.sequence} {group.kind}"] > MOST_GROUPS:
             left[group.sequence] += len(group.people)
             continue
-        count = counted(len(group.people), "person").replace("persons", "people")
+        count = headcount(len(group.people))
         named = [", ".join(group.people)] if len(group.people) <= FEW else []
         lines.append((group.sequence, f"{'! ' if group.kind in ('due', 'held') else ''}{group.text}", [count, *named]))
     for name, text, (count, *named) in lines:

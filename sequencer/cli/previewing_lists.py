@@ -14,8 +14,8 @@ import typer
 from sequencer.cli.context import now, print_json
 from sequencer.cli.previewing import letter_json, subject_line
 from sequencer.cli.progress import progress
-from sequencer.cli.text import columns, counted, paragraph, person, say
-from sequencer.operations.counting import headcount
+from sequencer.cli.text import columns, paragraph, person, say
+from sequencer.operations.counting import counted, headcount
 
 if TYPE_CHECKING:
     from sequencer.core.model import Sequence as Plan

@@ -15,7 +15,8 @@ from sequencer.cli.context import load_workspace, now, problem_found, write_file
 from sequencer.cli.previewing import Whom, known_step, open_file
 from sequencer.cli.progress import progress
 from sequencer.cli.subjects import fields_set, plan_of, subject_of
-from sequencer.cli.text import counted, say
+from sequencer.cli.text import say
+from sequencer.operations.counting import counted
 
 if TYPE_CHECKING:
     from datetime import datetime

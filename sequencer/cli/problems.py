@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sequencer.cli.text import counted
+from sequencer.operations.counting import counted
 
 if TYPE_CHECKING:
     from sequencer.workspace.excerpt import Excerpt

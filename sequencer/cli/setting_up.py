@@ -18,7 +18,8 @@ from sequencer.cli.context import (
     wrong_use,
 )
 from sequencer.cli.problems import explained, summary, workflow_command
-from sequencer.cli.text import counted, say
+from sequencer.cli.text import say
+from sequencer.operations.counting import counted
 
 if TYPE_CHECKING:
     from sequencer.workspace.source import Problem

@@ -11,7 +11,8 @@ import typer
 
 from sequencer.cli.context import Json, folder_of, load_workspace, print_json, problem_found, wrong_use
 from sequencer.cli.problems import explained
-from sequencer.cli.text import acted, columns, counted, instant, say
+from sequencer.cli.text import acted, columns, instant, say
+from sequencer.operations.counting import counted
 
 if TYPE_CHECKING:
     from sequencer.operations.judging import Happening

@@ -82,8 +82,3 @@ def person(contact: Contact) -> str:
     if not name:
         name = " ".join(str(fields[key]).strip() for key in ("first_name", "last_name") if fields.get(key))
     return f"{contact.email} ({name})" if name else contact.email
-
-
-def counted(number: int, thing: str) -> str:
-    """`1 mistake`, `2 mistakes`."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
