@@ -217,7 +217,7 @@ def text_version(text: str) -> str:
 def _split(text: str, file: str) -> tuple[str, str, int] | Problem:
     """Front matter, body, and the line in which the body begins."""
     if not re.match(r"---[ \t]*\n", text):
-        return "", text, 1
+        return _unopened(text, file) or ("", text, 1)
     lines = text.split("\n")
     end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == "---"), None)
     if end is None:
@@ -225,6 +225,23 @@ def _split(text: str, file: str) -> tuple[str, str, int] | Problem:
             file, 1, 1, "error", "front-matter", "the front matter is never closed", "end it with a line `---`"
         )
     return "\n".join(lines[1:end]), "\n".join(lines[end + 1 :]), end + 2
+
+
+_LOOKS_LIKE_A_HEAD: Final = re.compile(
+    r"\s*(?P<opened>---[ \t]*\n\s*)?(?:subject|tags|format|allow)[ \t]*:", re.IGNORECASE
+)
+
+
+def _unopened(text: str, file: str) -> Problem | None:
+    """Front matter that would be read as a part of the mail, and sent with it."""
+    found = _LOOKS_LIKE_A_HEAD.match(text)
+    if found is None:
+        return None
+    opened = found["opened"] is not None
+    line = text[: found.start("opened") if opened else found.end()].count("\n") + 1
+    message = "the front matter is not at the very top" if opened else "this line stands outside the front matter"
+    hint = "delete what is above this line" if opened else "write a line `---` above it, and one where the mail begins"
+    return Problem(file, line, 1, "error", "front-matter", message, hint)
 
 
 def _reads(subject: Program, body: Program, document: Document, body_line: int) -> tuple[Read, ...]:

@@ -291,6 +291,8 @@ def test_a_template_that_fails_or_does_too_much_is_an_outcome(body: str) -> None
         (letter("{{ first_name }}, hello", "Hello"), 2, "quotes"),
         (letter("[a", "Hello"), 2, "closed"),
         ("---\nsubject: x\nHello\n", 1, "never closed"),
+        ("subject: x\n---\nHello\n", 1, "outside the front matter"),
+        ("\n\n---\nsubject: x\n---\nHello\n", 3, "not at the very top"),
         ("---\nsubject: x\nsubjct: y\n---\nHello\n", 3, "did you mean `subject`?"),
         ("---\nsubject:\n---\nHello\n", 2, "no value"),
         ("---\nsubject: x\nformat: rtf\n---\nHello\n", 3, "'text' or 'html'"),
