@@ -40,7 +40,8 @@ async def mind_database(daemon: Household) -> None:
     while not daemon.stop.is_set():
         asked = await pulse(daemon.look, LOOK_EVERY)
         heart.beat(MINDING)
-        if not asked and daemon.hears and ticks() - looked_at < LOOK_RARELY:
+        rarely = daemon.hears and not daemon.unfinished
+        if not asked and rarely and ticks() - looked_at < LOOK_RARELY:
             continue
         daemon.look.clear()
         looked_at = ticks()

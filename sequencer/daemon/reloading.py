@@ -16,7 +16,7 @@ from watchfiles import awatch
 
 from sequencer.daemon.clock import pulse
 from sequencer.daemon.state import Household
-from sequencer.daemon.telling import Note
+from sequencer.daemon.telling import Level, Note
 from sequencer.daemon.vitals import MINDING, Heart
 from sequencer.operations.adopt import adopt
 from sequencer.operations.in_force import Chosen, is_whole_release, workspace_of
@@ -99,14 +99,15 @@ def tell_what_waits(daemon: Household, chosen: Chosen, saved: Workspace | None) 
 
 
 async def _reload_or_tell(daemon: Household, *, again: bool = False) -> None:
+    told, daemon.unfinished = daemon.unfinished, False
     try:
         async with daemon.reloading:
-            daemon.unfinished = False
             await _reload(daemon, again=again)
     except Exception as error:
         daemon.unfinished = is_outage(error)
         why = f"the change could not be applied: {type(error).__name__}: {error}"
-        daemon.tell(Note("error", "", why, "reload_failed"))
+        level: Level = "debug" if told and daemon.unfinished else "error"  # it is tried every moment
+        daemon.tell(Note(level, "", why, "reload_failed"))
 
 
 async def _reload(daemon: Household, *, again: bool) -> None:

@@ -8,6 +8,7 @@ from shutil import copytree
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
+from sequencer.daemon.telling import Note
 from sequencer.operations.adopt import BY_ITSELF
 from sequencer.operations.approval import BY_HAND
 from sequencer.store import releases
@@ -16,12 +17,11 @@ from tests.daemon.test_approval import CARLA, OTHER_WORDS, THREE_DAYS, a_house, 
 
 
 async def test_a_change_that_met_an_outage_is_put_in_force_afterwards(tmp_path: Path, database_url: str) -> None:
-    away = iter([True])
+    away = iter([True, True])
 
     def lost(_conn: Connection, _cursor: object, words: str, *_rest: object) -> None:
-        if words.startswith("INSERT INTO releases"):
-            for _ in away:
-                raise OperationalError(words, {}, Exception("the connection is gone"))
+        if words.startswith("INSERT INTO releases") and next(away, False):
+            raise OperationalError(words, {}, Exception("the connection is gone"))
 
     async with a_house(tmp_path, database_url, "auto") as house, house.running():
         await house.ear.happens("sent")
@@ -30,6 +30,8 @@ async def test_a_change_that_met_an_outage_is_put_in_force_afterwards(tmp_path: 
             save(tmp_path, article=OTHER_WORDS)
             await house.ear.notes_that("the change could not be applied")
             await house.ear.notes_that("the saved change is in force")
+            notes = [told for told in house.ear.heard if isinstance(told, Note)]
+            assert [note.level for note in notes if note.event == "reload_failed"] == ["error", "debug"]
         finally:
             event.remove(Engine, "before_cursor_execute", lost)
         house.clock.advance(THREE_DAYS)
