@@ -40,6 +40,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
 from sequencer.store.columns import Instant, clean, dump_json
+from sequencer.store.sqlite_driver import ask_at_once
 
 
 def among(
@@ -79,7 +80,8 @@ async def execute_many(conn: AsyncConnection, statement: Insert | Update, rows: 
     values = [
         tuple([row[name] if to_sql is None else to_sql(row[name]) for name, to_sql in parameters]) for row in rows
     ]
-    await conn.exec_driver_sql(words, values)
+    if ask_at_once(conn, words, values, many=True) is None:
+        await conn.exec_driver_sql(words, values)
 
 
 async def fetch(conn: AsyncConnection, statement: Select[Any], given: Mapping[str, object]) -> Sequence[Any]:
@@ -93,7 +95,9 @@ async def fetch(conn: AsyncConnection, statement: Select[Any], given: Mapping[st
     sent = tuple(
         value if to_sql is None else to_sql(value) for value, (_, _, to_sql) in zip(values, parameters, strict=True)
     )
-    found = (await conn.exec_driver_sql(words, sent)).all()
+    found = ask_at_once(conn, words, sent)
+    if found is None:
+        found = (await conn.exec_driver_sql(words, sent)).all()
     return [
         row(*[item if of_sql is None else of_sql(item) for item, of_sql in zip(one, columns, strict=True)])
         for one in found

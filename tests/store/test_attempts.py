@@ -172,13 +172,16 @@ async def test_doubt_is_listed_until_it_is_resolved_and_an_outcome_is_final(data
     ]
 
 
-async def test_one_enrollment_cannot_have_two_messages_in_flight(database: Database) -> None:
-    async with database.begin() as conn:
+@pytest.mark.parametrize("brief", [False, True])
+async def test_one_enrollment_cannot_have_two_messages_in_flight(database: Database, brief: bool) -> None:
+    async with database.begin(brief=brief) as conn:
         number = await leased(conn)
         en = await somebody(conn)
         await _start(conn, number, letter(en.id, "<1@example.org>"))
     with pytest.raises(IntegrityError):
-        await _start_alone(database, number, letter(en.id, "<2@example.org>"))
+        await _start_alone(database, number, letter(en.id, "<2@example.org>"), brief=brief)
+    async with database.begin(brief=brief) as conn:
+        assert len(await attempts.of_enrollment(conn, en.id)) == 1
 
 
 async def test_a_message_id_can_be_tried_again_but_not_be_delivered_twice(database: Database) -> None:
@@ -197,8 +200,8 @@ async def test_a_message_id_can_be_tried_again_but_not_be_delivered_twice(databa
             await _start_alone(database, number, letter(enrollment_id, "<1@example.org>"))
 
 
-async def _start_alone(database: Database, number: int, row: NewAttempt) -> None:
-    async with database.begin() as conn:
+async def _start_alone(database: Database, number: int, row: NewAttempt, *, brief: bool = False) -> None:
+    async with database.begin(brief=brief) as conn:
         await _start(conn, number, row)
 
 
