@@ -231,7 +231,7 @@ async def test_a_young_mailbox_grows(tmp_path: Path) -> None:
 
 async def test_all_limits_together(tmp_path: Path) -> None:
     async with a_shop(tmp_path, "{per_hour: 5, per_day: 8, gap: 60s-120s, ramp_up: 6/day}") as shop:
-        for n, email in enumerate(people(12)):
+        for n, email in enumerate(people(20)):
             await shop.enroll(email, at=MONDAY - (20 - n) * MINUTE)
         await shop.run_for(3 * DAY)
         sent = await shop.sent()
