@@ -143,6 +143,7 @@ async def take_turn(station: Station) -> Turn:
         station.retry_at.clear()
         station.queue = Queue()
         station.standing.suspect = True
+        await _line_up_anew(station)
     now = station.clock.now()
     station.heart.beat()
     turn = Turn(began=boot_ticks())
@@ -164,6 +165,13 @@ async def take_turn(station: Station) -> Turn:
     await note_state(station, now)
     await mind(station, mailbox, now)
     return turn
+
+
+async def _line_up_anew(station: Station) -> None:
+    """Whoever waits for room sleeps until their place in a line that only the former worker knew: where those before
+    them have dropped out meanwhile, nobody else would let them move up."""
+    async with station.live.database.begin() as conn:
+        await agenda.wake_held(conn, station.name, station.clock.now())
 
 
 async def next_turn(station: Station, last: datetime) -> datetime:

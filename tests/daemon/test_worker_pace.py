@@ -297,6 +297,19 @@ async def test_the_order_survives_a_restart(tmp_path: Path) -> None:
         ]
 
 
+async def test_who_drops_out_before_a_restart_leaves_their_place_to_the_next(tmp_path: Path) -> None:
+    """The next owner of the mailbox knows nothing of the line in which they stood."""
+    async with a_shop(tmp_path, "{per_hour: 1, per_day: off, gap: off}") as shop:
+        entered = [(await shop.enroll(email, at=MONDAY - (6 - n) * MINUTE))[0] for n, email in enumerate(people(6))]
+        await shop.settle()
+        for dropped in entered[1:3]:
+            await change(shop.live, dropped.id, MONDAY, partial(_only, Paused(at=MONDAY, reason="by hand")))
+        await shop.restart()
+        await shop.run_for(3 * HOUR + MINUTE)
+        left = [people(6)[0], *people(6)[3:]]
+        assert await shop.sent() == [(email, MONDAY + n * HOUR) for n, email in enumerate(left)]
+
+
 async def test_a_start_with_a_large_backlog_keeps_the_order(tmp_path: Path) -> None:
     async with a_shop(tmp_path, "{per_hour: 50, per_day: off, gap: off}") as shop:
         emails = people(260)
