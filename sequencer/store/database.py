@@ -8,6 +8,7 @@ transactions see one snapshot and cannot write, on both.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import sqlite3
@@ -210,7 +211,7 @@ def _open_sqlite(location: SqliteFile) -> Database:
     path = location.path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        _make_file(path)
     except OSError as error:
         raise CannotOpen(f"cannot open the database file {path}: {error.strerror}") from None
     return Database(
@@ -219,6 +220,18 @@ def _open_sqlite(location: SqliteFile) -> Database:
         reader=_sqlite_engine(path, "BEGIN", {"query_only": "ON"}, connections=4),
         _one_writer=asyncio.Lock(),
     )
+
+
+def _make_file(path: Path) -> None:
+    """The database file, private, where there is none. One that is there is not opened: closing it again would take
+    away the locks of this process's other connections (https://sqlite.org/howtocorrupt.html, §2.2). Raises OSError."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
 
 def _sqlite_engine(path: Path, begin: str, pragmas: Mapping[str, str], connections: int) -> AsyncEngine:

@@ -108,6 +108,23 @@ async def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None
         await Database.open(f"sqlite:///{tmp_path}")
 
 
+async def test_opening_a_file_again_takes_no_locks_from_whoever_has_it_open(tmp_path: Path) -> None:
+    """Else another process that closes it takes itself for the last, and takes away the log that we still read."""
+    url, log = f"sqlite:///{tmp_path}/x.db", tmp_path / "x.db-wal"
+    await migrate.upgrade(url)
+    first = await Database.open(url)
+    async with first.begin() as conn:
+        await _add(conn, "one")
+    kept = log.stat().st_ino
+    second = await Database.open(url)
+    look = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM set_aside'); c.close()"
+    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", look, str(tmp_path / "x.db")], check=True)
+    assert log.stat().st_ino == kept
+    assert await _count(first) == await _count(second) == 1
+    await second.close()
+    await first.close()
+
+
 async def test_sqlite_is_set_to_survive_a_power_cut(tmp_path: Path) -> None:
     database = await Database.open(f"sqlite:///{tmp_path}/x.db")
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
