@@ -116,11 +116,7 @@ def _readable(
     our values of the database's, and what a row is made of."""
     compiled = statement.compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)
-    types = {name: parameter.type for parameter, name in compiled.bind_names.items()}
-    parameters = tuple(
-        (name, compiled.params[name], types[name].dialect_impl(dialect).bind_processor(dialect))
-        for name in compiled.positiontup or ()
-    )
+    parameters = tuple((name, compiled.params[name], to_sql) for name, to_sql in _parameters_of(compiled, dialect))
     selected = tuple(statement.selected_columns)
     columns = tuple(column.type.dialect_impl(dialect).result_processor(dialect, None) for column in selected)
     return str(compiled), parameters, columns, namedtuple("Row", [str(column.key) for column in selected])
@@ -133,9 +129,13 @@ def _compiled(
     """The text of a statement, and its parameters in order, each with what makes a value of the database of it."""
     compiled = statement.compile(dialect=dialect, column_keys=list(names))
     assert isinstance(compiled, SQLCompiler)
+    return str(compiled), _parameters_of(compiled, dialect)
+
+
+def _parameters_of(compiled: SQLCompiler, dialect: Dialect) -> tuple[tuple[str, _ToSql | None], ...]:
     types = {name: parameter.type for parameter, name in compiled.bind_names.items()}
     order = compiled.positiontup or ()
-    return str(compiled), tuple((name, types[name].dialect_impl(dialect).bind_processor(dialect)) for name in order)
+    return tuple((name, types[name].dialect_impl(dialect).bind_processor(dialect)) for name in order)
 
 
 def _kind(column: ColumnElement[Any]) -> TypeEngine[Any]:

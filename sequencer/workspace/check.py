@@ -30,8 +30,8 @@ def check(
     `known_fields` are the names of the fields that contacts in the store have; None when there is no store.
     """
     draft = read_draft(folder, environ, secrets_required=secrets_required)
-    outdated = without_allowed(draft, schema_mistakes(folder))
-    return list(_sorted({*mistakes_between(draft, known_fields), *rehearsal_mistakes(folder, draft), *outdated}))
+    advice = without_allowed(draft, {*schema_mistakes(folder), *craft_warnings(draft, known_fields)})
+    return list(_sorted({*mistakes_between(draft, known_fields), *rehearsal_mistakes(folder, draft), *advice}))
 
 
 def mistakes_between(draft: Draft, known_fields: frozenset[str] | None) -> tuple[Problem, ...]:
@@ -43,7 +43,6 @@ def mistakes_between(draft: Draft, known_fields: frozenset[str] | None) -> tuple
         *flow_mistakes(draft),
         *letter_mistakes(draft),
         *field_mistakes(draft, known_fields),
-        *craft_warnings(draft, known_fields),
         *allow_mistakes(draft),
     }
     return _sorted(set(without_allowed(draft, problems)))
